@@ -1,0 +1,145 @@
+"""Camera: one hub with what feeds it, as the routes see it: status, configuration, snapshot."""
+
+import asyncio
+
+from ..core.errors import ConfigError, SourceNoSignal
+from ..core.frame import JPEG, Frame
+from .capture import IDLE, LIVE, Capture
+from .compat import wait_for_us
+from .encoder import Encoder
+from .hub import Hub, Subscription
+
+SNAPSHOT_TIMEOUT_US = 3000000
+FPS_MAX = 240
+
+
+class Camera:
+    """A named camera.
+
+    Args:
+        hub: Its fan-out point; the camera has its name.
+        capture: What feeds the hub; None where the program publishes its own pictures.
+    """
+
+    def __init__(self, hub: Hub, capture: "Capture | None" = None) -> None:
+        self.hub = hub
+        self.capture = capture
+
+    @property
+    def name(self) -> str:
+        """The camera's name in URLs and `/status`."""
+        return self.hub.name
+
+    def status(self) -> "dict[str, object]":
+        """Return the camera's entry in `/status`."""
+        hub, capture = self.hub, self.capture
+        now_us = hub.clock.now_us()
+        row: "dict[str, object]" = {"name": hub.name}
+        if capture is not None:
+            source = capture.source
+            width, height = source.given["width"], source.given["height"]
+            row.update({"source": source.url, "state": capture.state, "reason": capture.reason, "since_s": _seconds(now_us - capture.since_us)})
+            row.update({"asked": source.asked, "given": source.given})
+            row["capture_fps"] = capture.rate.per_second(now_us, capture.frames) if capture.state == LIVE else 0.0
+            row.update({"frames": capture.frames, "bad_frames": capture.bad_frames})
+        else:
+            unknown = {"format": None, "width": None, "height": None, "fps": None}
+            width = height = None
+            row.update({"source": "push:", "state": LIVE if hub.current else IDLE, "reason": "", "since_s": _seconds(now_us - hub.since_us)})
+            row.update({"asked": unknown, "given": unknown})
+            row["capture_fps"] = hub.rate.per_second(now_us, hub.published) if hub.current else 0.0
+            row.update({"frames": getattr(hub, "pushed", hub.published), "bad_frames": hub.bad_frames})
+        if hub.latest is not None:
+            width, height = hub.latest.width, hub.latest.height
+        row.update({"width": width, "height": height})
+        row["viewers"] = [viewer.row(now_us) for viewer in hub.viewers]
+        return row
+
+    def config(self) -> "dict[str, object]":
+        """Return what `GET /config` shows: every setting that can be changed, with its value."""
+        if self.capture is None:
+            return {}
+        source = self.capture.source
+        settings: "dict[str, object]" = {}
+        if source.given["format"] != JPEG:  # a pass-through is never encoded
+            settings["quality"] = self.capture.encoder.quality
+        settings["fps"] = self.capture.limit.fps or source.given["fps"] or source.asked["fps"]
+        settings.update(source.settings())
+        return settings
+
+    async def configure(self, changes: "dict[str, object]") -> None:
+        """Make these changes: all, or none if one is wrong.
+
+        Args:
+            changes: Any subset of `config()` with plain values.
+
+        Raises:
+            ConfigError: With the key and what is allowed.
+        """
+        present = self.config()
+        for key in changes:
+            if key not in present:
+                raise ConfigError(f"unknown setting {key!r}: this camera has {', '.join(sorted(present)) or 'none'}", key, changes[key], sorted(present))
+        capture = self.capture
+        if capture is None:
+            return
+        rest = dict(changes)
+        quality = rest.pop("quality", None)
+        if quality is not None and not (_is_int(quality) and 1 <= quality <= 100):  # type: ignore[operator]
+            raise ConfigError(f"quality {quality!r}: expected a whole number from 1 to 100", "quality", quality, [1, 100])
+        own_fps = "fps" in capture.source.settings()
+        fps = None if own_fps else rest.pop("fps", None)
+        if fps is not None and not (_is_number(fps) and 0 < fps <= FPS_MAX):  # type: ignore[operator]
+            raise ConfigError(f"fps {fps!r}: expected a number above 0, up to {FPS_MAX}", "fps", fps, [0, FPS_MAX])
+        if rest:
+            capture.source.check(rest)
+            await capture.source.apply(rest)
+        if quality is not None:
+            capture.encoder.quality = quality  # type: ignore[assignment]
+        if fps is not None:
+            capture.limit.fps = fps  # type: ignore[assignment]
+
+    async def snapshot(self, max_age_us: int = 0) -> Frame:
+        """Return one frame: the next that is captured from now on, unless an older one will do.
+
+        Args:
+            max_age_us: The newest frame is taken at once if it is not older than this.
+
+        Raises:
+            SourceNoSignal: If none came within 3 s, with the reason.
+            HubClosed: If the camera was closed.
+        """
+        asked_us = self.hub.clock.now_us()
+        latest = self.hub.latest
+        if latest is not None and max_age_us and asked_us - latest.capture_us <= max_age_us and not latest.placeholder:
+            return latest
+        subscription = self.hub.subscribe(listed=False)
+        try:
+            return await wait_for_us(_captured_after(subscription, asked_us), SNAPSHOT_TIMEOUT_US)  # type: ignore[return-value]
+        except (asyncio.TimeoutError, StopAsyncIteration) as error:
+            reason = self.capture.reason if self.capture is not None else ""
+            raise SourceNoSignal(reason or f"no frame within {SNAPSHOT_TIMEOUT_US // 1000000} s") from error
+        finally:
+            subscription.close()
+
+    def __repr__(self) -> str:
+        return f"<Camera {self.name}: {self.capture!r}, {self.hub!r}>"
+
+
+async def _captured_after(subscription: Subscription, asked_us: int) -> Frame:
+    while True:
+        frame = await subscription.__anext__()
+        if frame.capture_us >= asked_us and not frame.placeholder:
+            return frame
+
+
+def _seconds(duration_us: int) -> float:
+    return round(duration_us / 1000000, 1)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

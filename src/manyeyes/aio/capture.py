@@ -1,0 +1,184 @@
+"""Capture: the one loop that reads a source for everybody.
+
+There is one per camera, whoever watches and however many: sensor reads do not grow with viewers.
+It opens the source when somebody wants frames, encodes only while somebody does, closes it `linger`
+after the last one left, and outlives every fault of the source: it says so once, waits, tries again.
+Only `stop()` ends it.
+"""
+
+import asyncio
+
+from ..core.backoff import Backoff
+from ..core.errors import FrameError, SourceError, SourceNoSignal
+from ..core.frame import Frame
+from ..core.stats import Rate
+from .compat import CLOCK, SystemClock, report_exception, wait_for_us
+from .encoder import Encoder
+from .hub import Hub
+from .pacing import Decimator
+from .source import Source
+
+IDLE = "idle"  # nobody watches, the source is closed
+STARTING = "starting"  # opening, no frame yet
+LIVE = "live"
+LOST = "lost"  # the source failed; it is tried again and again
+
+
+def _silent(message: str) -> None:
+    """Log nothing."""
+
+
+class Capture:
+    """Reads one source, publishes to one hub.
+
+    Args:
+        source: What to read; nobody else may.
+        hub: Where to publish.
+        encoder: What makes raw frames JPEGs.
+        clock: Tells the time and sleeps.
+        linger_us: How long the source stays open after the last viewer left; None: it is opened at
+            once and never closed.
+        log: Called with one line at each change of state, never per frame.
+
+    Attributes:
+        state: IDLE, STARTING, LIVE or LOST.
+        reason: Why it is lost, in words; "" otherwise.
+        since_us: Monotonic time of the last change of state.
+        frames: Sensor reads that became frames.
+        bad_frames: Reads that gave a broken picture: counted, dropped.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        hub: Hub,
+        encoder: Encoder,
+        clock: SystemClock = CLOCK,
+        linger_us: "int | None" = 10000000,
+        log: object = _silent,
+    ) -> None:
+        self.source = source
+        self.hub = hub
+        self.encoder = encoder
+        self.linger_us = linger_us
+        self.state = IDLE
+        self.reason = ""
+        self.since_us = clock.now_us()
+        self.frames = 0
+        self.bad_frames = 0
+        self.rate = Rate(self.since_us)
+        self.limit = Decimator()
+        self._clock = clock
+        self._log = log
+        self._backoff = Backoff()
+        self._task: "asyncio.Task[None] | None" = None
+        self._stopping = False
+
+    def start(self) -> None:
+        """Start the loop as a task of the running event loop."""
+        self._stopping = False
+        self._task = asyncio.create_task(self.run())
+
+    async def stop(self) -> None:
+        """End the loop and close the source; harmless when it does not run."""
+        self._stopping = True
+        task = self._task
+        self._task = None
+        if task is not None:
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+
+    async def run(self) -> None:
+        """Read until `stop()` or cancellation."""
+        while not self._stopping:
+            if not self._wanted():
+                self._enter(IDLE)
+                await self.hub.wait_watched()
+            if self.state != LOST:
+                self._enter(STARTING)
+            try:
+                await self._session()
+            except asyncio.CancelledError:
+                raise
+            except (SourceError, OSError, MemoryError) as error:
+                await self._lost(str(error) or type(error).__name__)
+            except Exception as error:  # noqa: BLE001  # a bug in a source must not end the camera for good
+                report_exception(error)
+                await self._lost(f"unexpected {type(error).__name__}: {error}")
+
+    def _wanted(self) -> bool:
+        if self.linger_us is None or self.hub.watched:
+            return True
+        # A camera that nobody has watched yet is not opened for its linger's sake.
+        if self.state == IDLE:
+            return False
+        return self._clock.now_us() - self.hub.unwatched_since_us < self.linger_us
+
+    async def _session(self) -> None:
+        """Read from open to close."""
+        try:
+            await self.source.open()
+            good_us = self._clock.now_us()
+            while self._wanted() and not self._stopping:
+                try:
+                    await self._one()
+                    good_us = self._clock.now_us()
+                except FrameError as error:
+                    self.bad_frames += 1
+                    if self._clock.now_us() - good_us > self.source.silence_us:
+                        raise SourceNoSignal(f"only broken frames: {error}", self.source.url) from error
+        finally:
+            self.hub.pause()
+            await self.source.close()
+
+    async def _one(self) -> None:
+        """Read one frame and, where somebody watches, publish it."""
+        try:
+            frame = await wait_for_us(self.source.read(), self.source.silence_us)
+        except asyncio.TimeoutError as error:
+            raise SourceNoSignal(f"no frame for {self.source.silence_us / 1000000:g} s", self.source.url) from error
+        now_us = self._clock.now_us()
+        if self.state != LIVE:
+            self.rate.reset(now_us, self.frames)
+        self.frames += 1
+        self.rate.sample(now_us, self.frames)
+        if self.hub.watched:
+            if self.limit.passes(frame.capture_us):
+                self._publish(await self.encoder.encode(frame))
+        else:
+            self.hub.pause()
+        if self.state != LIVE:
+            self._backoff.reset()
+            self._enter(LIVE)
+
+    def _publish(self, frame: Frame) -> None:
+        if not self.hub.closed:
+            self.hub.publish(frame)
+
+    async def _lost(self, reason: str) -> None:
+        """Say what happened, once per reason, and wait for the next try."""
+        if self.state != LOST or reason != self.reason:
+            self._enter(LOST, reason)
+        await self._clock.sleep_us(self._backoff.next_us())
+
+    def _enter(self, state: str, reason: str = "") -> None:
+        if state == self.state and reason == self.reason:
+            return
+        # A camera that stays lost with another reason has been lost since the first one.
+        if not (state == self.state == LOST):
+            self.since_us = self._clock.now_us()
+        self.state = state
+        self.reason = reason
+        if state == LOST:
+            self._log(f"{self.hub.name}: lost: {reason}; trying again")  # type: ignore[operator]
+        elif state == LIVE:
+            given = self.source.given
+            self._log(f"{self.hub.name}: live {given['width']}x{given['height']} {given['format']}")  # type: ignore[operator]
+        elif state == IDLE:
+            self._log(f"{self.hub.name}: idle, closed {self.source.url}")  # type: ignore[operator]
+
+    def __repr__(self) -> str:
+        return f"<Capture {self.hub.name}: {self.state} {self.reason or self.source.url}, {self.frames} frames>"

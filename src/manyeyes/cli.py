@@ -1,0 +1,116 @@
+"""The command line: arguments in, exit code out. What it means is said in config.py, done in server.py."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+
+from . import __version__
+from .config import Settings, parse_cameras, validated
+from .core.errors import ConfigError, ManyeyesError
+
+DESCRIPTION = """\
+Live camera server: reads each camera once and shows it to any number of browsers.
+
+A SOURCE is
+  test:                    a moving test pattern (also test:?size=640x480&fps=10)
+  VIDEO                    a video file, in a loop
+  FOLDER                   a folder of JPEGs, in a loop
+Write NAME=SOURCE to name a camera; without a SOURCE the test pattern is shown.
+"""
+
+EXAMPLES = """\
+examples:
+  manyeyes                                  watch the test pattern at http://127.0.0.1:8080/
+  manyeyes street=walk.mp4 lab=pictures/    two cameras, at /cams/street/ and /cams/lab/
+  manyeyes --host 0.0.0.0 --open            let phones in the same network watch, too
+  manyeyes test: --size 640x480 --fps 10    smaller and slower
+
+then look at
+  /                     the page: live picture, state, settings
+  /stream.jpg           the stream itself, for an <img>
+  /snapshot.jpg         one fresh picture
+  /status, /config      JSON: what goes on, what can be changed
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="manyeyes", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"manyeyes {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
+    _add_serve(commands)
+    return parser
+
+
+def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    defaults = Settings()
+    serve = commands.add_parser(
+        "serve",
+        help="serve cameras to browsers (the default command)",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    serve.add_argument("sources", nargs="*", metavar="[NAME=]SOURCE", help="what to show; default: test:")
+    network = serve.add_argument_group("network")
+    network.add_argument("--host", default=defaults.host, help="address to listen on (default: %(default)s, this machine only)")
+    network.add_argument("--port", type=int, default=defaults.port, help="port to listen on; 0 picks a free one (default: %(default)s)")
+    network.add_argument("--open", action="store_true", help="allow --host beyond this machine: anybody who can reach it can watch and change settings")
+    network.add_argument("--stall-timeout", type=float, metavar="S", dest="stall_timeout_s", default=defaults.stall_timeout_s,
+                         help="close a viewer that has taken nothing for this long (default: %(default)g s)")  # fmt: skip
+    network.add_argument("--max-connections", type=int, metavar="N", default=defaults.max_connections, help="viewers and requests at one time; one more gets a 503 (default: %(default)s)")
+    picture = serve.add_argument_group("picture")
+    picture.add_argument("--size", metavar="WxH", help="picture size to ask the sources for")
+    picture.add_argument("--fps", type=float, metavar="N", help="frames per second, at most")
+    picture.add_argument("--quality", type=int, metavar="Q", default=defaults.quality, help="JPEG quality, 1 to 100, where frames are encoded here (default: %(default)s)")
+    camera = serve.add_argument_group("camera")
+    camera.add_argument("--linger", type=float, metavar="S", dest="linger_s", default=defaults.linger_s, help="close a camera this long after its last viewer left (default: %(default)g s)")
+    camera.add_argument("--always-on", action="store_true", help="open cameras at once and never close them")
+    serve.add_argument("-v", "--verbose", action="store_true", help="log more, to stderr")
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse a command line; `serve` may be left out."""
+    parser = build_parser()
+    if not arguments or arguments[0] not in ("serve", "-h", "--help", "--version"):
+        arguments = ["serve", *arguments]
+    return parser.parse_args(arguments)
+
+
+def settings_from(arguments: argparse.Namespace) -> Settings:
+    """Return the settings that a parsed `serve` command line means.
+
+    Raises:
+        ConfigError: If one is wrong.
+    """
+    values = {key: value for key, value in vars(arguments).items() if key in Settings.model_fields}
+    if arguments.sources:
+        values["cameras"] = parse_cameras(arguments.sources)
+    return validated(**values)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program; returns its exit code: 0 after a signal, 2 for a wrong setting, 1 for any other error."""
+    parsed = parse(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.DEBUG if parsed.verbose else logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    from .server import serve  # here, so that --help and a wrong option answer at once
+
+    try:
+        asyncio.run(serve(settings_from(parsed)))
+    except ConfigError as error:
+        print(f"manyeyes: {error}", file=sys.stderr)
+        return 2
+    except ManyeyesError as error:
+        print(f"manyeyes: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever read our one line has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0

@@ -1,0 +1,98 @@
+"""Settings of the server: one validated model, whatever they come from.
+
+pydantic judges types and ranges; what it says is turned here into one line that names the key, what was
+got and what is expected. A bad setting ends the program before it starts anything.
+"""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .core.errors import ConfigError
+
+NAME_RULE = "1 to 64 of A-Z, a-z, 0-9, _ and -"
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class CameraSettings(BaseModel):
+    """One camera: its name in URLs, and the source as the user wrote it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=f"^{_NAME.pattern}$")]
+    source: Annotated[str, Field(min_length=1)]
+
+
+class Settings(BaseModel):
+    """Everything that `manyeyes serve` can be told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cameras: tuple[CameraSettings, ...] = (CameraSettings(name="cam", source="test:"),)
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    open: bool = False
+    size: str | None = None
+    fps: Annotated[float, Field(gt=0, le=240)] | None = None
+    quality: Annotated[int, Field(ge=1, le=100)] = 85
+    linger_s: Annotated[float, Field(ge=0, le=86400)] = 10
+    always_on: bool = False
+    stall_timeout_s: Annotated[float, Field(ge=1, le=86400)] = 30
+    max_connections: Annotated[int, Field(ge=1, le=1000000)] = 2000
+
+
+def validated(**values: Any) -> Settings:
+    """Return the settings made of these values.
+
+    Raises:
+        ConfigError: At the first that is wrong.
+    """
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        got = first["input"]
+        expected = first["msg"].replace("Input should be", "expected").replace("should", "must")
+        option = "--" + key.removesuffix("_s").replace("_", "-")
+        raise ConfigError(f"{option} {got}: {expected[0].lower()}{expected[1:]}", key, got, expected) from None
+
+
+def parse_cameras(texts: list[str]) -> tuple[CameraSettings, ...]:
+    """Return the cameras named on a command line as `[NAME=]SOURCE`.
+
+    Cameras without a name are called cam, cam2, ...
+
+    Raises:
+        ConfigError: If a name is not allowed, or given twice.
+    """
+    cameras: list[CameraSettings] = []
+    named = [_split(text) for text in texts]
+    taken = {name for name, _ in named if name}
+    unnamed = 0
+    for name, source in named:
+        if name is None:
+            unnamed += 1
+            name = "cam" if unnamed == 1 else f"cam{unnamed}"
+            if name in taken:
+                raise ConfigError(
+                    f"camera name {name} is given to {source} for want of another and used twice: name it, as in back={source}",
+                    "cameras", name, "names that differ",
+                )  # fmt: skip
+        if any(camera.name == name for camera in cameras):
+            raise ConfigError(f"camera name {name} is used twice: give each its own", "cameras", name, "names that differ")
+        if not source:
+            raise ConfigError(f"{name}=: no source; expected {name}=SOURCE, as in {name}=test:", "cameras", "", "a source")
+        cameras.append(CameraSettings(name=name, source=source))
+    return tuple(cameras)
+
+
+def _split(text: str) -> tuple[str | None, str]:
+    """Split NAME=SOURCE; what has no `=`, or one that belongs to a URL or a path, is all source."""
+    name, equals, source = text.partition("=")
+    if not equals or re.search(r"[/:?.]", name):
+        return None, text
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"camera name {name!r}: expected {NAME_RULE}", "cameras", name, NAME_RULE)
+    return name, source

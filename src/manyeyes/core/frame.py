@@ -1,0 +1,82 @@
+"""Frame: one picture with its metadata, in every stage from the sensor to the wire.
+
+A frame is a value: whoever has published it must not change it or its data any more, because all
+viewers share it by reference. Times are integer microseconds; `capture_us` is monotonic and only
+good for differences on this machine, `wall_us` is the same instant as Unix time and is what goes
+onto the wire. This file reads no clock: times come in as arguments.
+"""
+
+from .multipart import Part
+
+# The formats a frame can have, named as V4L2's four-character codes name them.
+JPEG = "JPEG"
+RGB3 = "RGB3"  # (height, width, 3) uint8, C-contiguous: R, G, B
+GREY = "GREY"  # (height, width) uint8
+YU12 = "YU12"  # planar 4:2:0, full range: height rows of Y, then U, then V, as (height * 3 // 2, width) uint8
+
+
+class Frame:
+    """One picture.
+
+    Args:
+        data: The bytes of a JPEG, or for a raw format an array of the shape named beside that
+            format above. Raw data may be memory that its source will overwrite at the next
+            `read()`: encode or copy it before.
+        format: One of this module's constants.
+        width: In pixels.
+        height: In pixels.
+        capture_us: Monotonic time of capture.
+        wall_us: Unix time of capture.
+        placeholder: Why there is no real picture, or "" for a frame of the camera's.
+        checked: True where the data is known to be a whole JPEG, as an encoder's output is. The
+            hub validates every JPEG that is not.
+    """
+
+    __slots__ = (
+        "data", "format", "width", "height", "capture_us", "wall_us", "placeholder", "checked",
+        "seq", "encode_begin_us", "encode_end_us", "_part",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        data: object,
+        format: str = JPEG,
+        width: int = 0,
+        height: int = 0,
+        capture_us: int = 0,
+        wall_us: int = 0,
+        placeholder: str = "",
+        checked: bool = False,
+    ) -> None:
+        self.data = data
+        self.format = format
+        self.width = width
+        self.height = height
+        self.capture_us = capture_us
+        self.wall_us = wall_us
+        self.placeholder = placeholder
+        self.checked = checked
+        self.seq = 0  # given by the hub when it publishes
+        self.encode_begin_us = 0
+        self.encode_end_us = 0
+        self._part: "Part | None" = None
+
+    def encoded(self, jpeg: "bytes | bytearray", begin_us: int, end_us: int) -> "Frame":
+        """Return the JPEG frame that an encoder made of this one, with this one's capture times."""
+        frame = Frame(
+            jpeg, JPEG, self.width, self.height, self.capture_us, self.wall_us, self.placeholder, checked=True
+        )
+        frame.encode_begin_us = begin_us
+        frame.encode_end_us = end_us
+        return frame
+
+    @property
+    def part(self) -> "Part":
+        """The frame as a multipart part: built at the first use, then shared by all viewers."""
+        if self._part is None:
+            self._part = Part(self.data, self.wall_us)
+        return self._part
+
+    def __repr__(self) -> str:
+        size = len(self.data) if self.format == JPEG else "raw"  # type: ignore[arg-type]  # JPEG data is bytes-like
+        return f"<Frame {self.seq} {self.format} {self.width}x{self.height} {size} bytes>"

@@ -1,0 +1,104 @@
+"""What is counted: rates, and the row of one viewer in `/status`.
+
+Counting is cheap and exact (an addition where the thing happens); rates and ages are worked out when
+somebody asks. No clock is read here: every method that needs the time is given it.
+"""
+
+
+class Rate:
+    """Events per second over the last few seconds, from a counter that only grows.
+
+    Args:
+        now_us: Monotonic time from which to measure.
+        count: The counter's value now.
+    """
+
+    __slots__ = ("_samples",)
+
+    # Ten samples at least half a second apart: long enough to show 0.2 fps, short enough that a
+    # person who changes something sees the number follow.
+    SAMPLE_US = 500000
+    SAMPLES = 10
+
+    def __init__(self, now_us: int, count: int = 0) -> None:
+        self.reset(now_us, count)
+
+    def reset(self, now_us: int, count: int) -> None:
+        """Forget what was measured and start again from here."""
+        self._samples = [(now_us, count)]
+
+    def sample(self, now_us: int, count: int) -> None:
+        """Remember the counter; call it as often as you like, it keeps one sample in half a second."""
+        if now_us - self._samples[-1][0] >= self.SAMPLE_US:
+            self._samples.append((now_us, count))
+            if len(self._samples) > self.SAMPLES:
+                self._samples.pop(0)
+
+    def per_second(self, now_us: int, count: int) -> float:
+        """Return the rate up to now, 0.0 where no time has passed yet."""
+        begin_us, begin_count = self._samples[0]
+        if now_us <= begin_us:
+            return 0.0
+        return round((count - begin_count) * 1000000 / (now_us - begin_us), 2)
+
+
+class ViewerStats:
+    """One viewer's counters and its row in `/status`.
+
+    Attributes:
+        id: What the viewer called itself (`?viewer=TOKEN`), or "".
+        peer: Address of the other end, as "host:port".
+        frames: Frames delivered whole.
+        dropped: Frames it never got because a newer one replaced them.
+        sent_bytes: Bytes that the kernel took.
+        capture_us: Monotonic capture time of the last real (not placeholder) frame delivered; 0: none yet.
+        sent_us: When the kernel took the last byte of the last frame.
+        pending_us: Monotonic capture time of the frame that is being sent now; 0: none.
+    """
+
+    __slots__ = ("capture_us", "dropped", "frames", "id", "peer", "pending_us", "rate", "sent_bytes", "sent_us", "since_us")
+
+    def __init__(self, now_us: int, id: str = "", peer: str = "") -> None:
+        self.id = id
+        self.peer = peer
+        self.since_us = now_us
+        self.frames = 0
+        self.dropped = 0
+        self.sent_bytes = 0
+        self.capture_us = 0
+        self.sent_us = 0
+        self.pending_us = 0
+        self.rate = Rate(now_us)
+
+    def sent(self, capture_us: int, size_bytes: int, now_us: int) -> None:
+        """Book one frame delivered whole."""
+        self.frames += 1
+        self.sent_bytes += size_bytes
+        self.capture_us = capture_us
+        self.sent_us = now_us
+        self.pending_us = 0
+        self.rate.sample(now_us, self.frames)
+
+    def age_us(self, now_us: int) -> "int | None":
+        """Return how old the picture was when its last byte was taken; None before the first one.
+
+        A frame that is still being sent counts with the time it has taken so far, so a viewer that
+        stalls is seen to age.
+        """
+        if not self.capture_us:
+            return None
+        age_us = self.sent_us - self.capture_us
+        return max(age_us, now_us - self.pending_us) if self.pending_us else age_us
+
+    def row(self, now_us: int) -> "dict[str, object]":
+        """Return the viewer's row for `/status`."""
+        age_us = self.age_us(now_us)
+        return {
+            "id": self.id,
+            "peer": self.peer,
+            "fps": self.rate.per_second(now_us, self.frames),
+            "age_ms": None if age_us is None else round(age_us / 1000, 1),
+            "dropped": self.dropped,
+            "sent_bytes": self.sent_bytes,
+            "since_s": round((now_us - self.since_us) / 1000000, 1),
+        }

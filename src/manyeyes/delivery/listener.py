@@ -1,0 +1,172 @@
+"""Listener: one listening socket, its connections, and the viewer groups that they end up in."""
+
+import asyncio
+import errno
+import logging
+import socket
+
+from microdot import Microdot
+
+from ..aio.compat import CLOCK, SystemClock
+from ..aio.hub import Hub
+from ..core.errors import ConfigError, ManyeyesError
+from ..core.stats import ViewerStats
+from .connection import Connection, Fault, linger
+from .http import response_head
+from .viewers import ViewerGroup
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 256
+ACCEPTS = 64  # at one wake-up, so that a flood of connections leaves time for frames
+REFUSALS = 32  # sockets above the limit that are being told so; more are closed without a word
+# What accept() says when something is used up: wait, for asking again at once would burn a core.
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+EXHAUSTED_PAUSE_S = 0.25
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a non-blocking socket that listens.
+
+    Raises:
+        ConfigError: If the host is no address of this machine.
+        ManyeyesError: If the port is taken or not allowed.
+    """
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise ConfigError(f"--host {host}: {error.strerror}; give an address of this machine", "host", host) from error
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and host == "::":
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # "::" means both, whatever the system's default
+        sock.bind(address)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ManyeyesError(f"port {port} on {host} is in use: stop what uses it, or give another --port (0 picks a free one)") from error
+        if error.errno == errno.EACCES:
+            raise ManyeyesError(f"port {port} on {host}: not allowed; ports below 1024 need rights, try --port 8080") from error
+        raise ConfigError(f"--host {host}: {error.strerror}; give an address of this machine", "host", host) from error
+    return sock
+
+
+class Listener:
+    """Accepts connections and owns everything that comes of them.
+
+    Args:
+        sock: A listening, non-blocking socket; closed in the end.
+        app: Answers the requests.
+        fault: Makes the answer to a request that is refused before it gets to the app.
+        stall_us: A viewer that has taken nothing for this long is closed.
+        max_connections: Above this many sockets (requests and viewers together) a new one gets a 503.
+        clock: Tells the time.
+
+    Attributes:
+        refused: Connections that were one too many.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        app: Microdot,
+        fault: Fault,
+        stall_us: int = 30000000,
+        max_connections: int = 900,
+        clock: SystemClock = CLOCK,
+    ) -> None:
+        self.refused = 0
+        self._sock = sock
+        self._app = app
+        self._fault = fault
+        self._stall_us = stall_us
+        self._max_connections = max_connections
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._groups: dict[Hub, ViewerGroup] = {}
+        self._pause: asyncio.TimerHandle | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port it listens on."""
+        host, port = self._sock.getsockname()[:2]
+        return host, port
+
+    def start(self) -> None:
+        """Accept from now on."""
+        self._pause = None
+        self._loop.add_reader(self._sock.fileno(), self._accept)
+
+    @property
+    def connections(self) -> int:
+        """How many sockets are open."""
+        return len(self._tasks) + sum(len(group) for group in self._groups.values())
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS):
+            try:
+                sock, peer = self._sock.accept()
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    log.warning("cannot accept: %s; waiting for connections to close", error.strerror)
+                    self._loop.remove_reader(self._sock.fileno())
+                    self._pause = self._loop.call_later(EXHAUSTED_PAUSE_S, self.start)
+                    return
+                if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK):
+                    return
+                continue  # this one connection failed on the way (ECONNABORTED and the like, accept(2))
+            sock.setblocking(False)
+            self._serve(sock, peer)
+
+    def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+        if self.connections < self._max_connections:
+            work = Connection(sock, peer, self._app, self._fault, self._take_over, self._clock).serve()
+        elif self.connections < self._max_connections + REFUSALS:
+            work = self._refuse(sock)
+        else:
+            sock.close()
+            return
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _refuse(self, sock: socket.socket) -> None:
+        """Answer one connection too many."""
+        self.refused += 1
+        response = self._fault(503, f"too many connections: at most {self._max_connections} at a time")
+        response.headers.update({"Content-Length": str(len(response.body)), "Retry-After": "5", "Connection": "close"})
+        try:
+            sock.send(response_head(503, response.headers) + response.body)
+            await linger(sock)
+        except OSError:
+            pass  # it left before we could say so
+        finally:
+            sock.close()
+
+    def _take_over(self, sock: socket.socket, hub: Hub, framing: str, stats: ViewerStats) -> None:
+        group = self._groups.get(hub)
+        if group is None:
+            group = self._groups[hub] = ViewerGroup(hub, self._stall_us, self._clock)
+        group.add(sock, framing, stats)
+
+    async def aclose(self) -> None:
+        """Accept no more, end all streams and requests, free everything."""
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._sock.fileno())
+        self._sock.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for group in list(self._groups.values()):
+            await group.aclose()
+        self._groups.clear()
+
+

@@ -1,0 +1,200 @@
+"""Server: the only place that knows all the parts and puts them together.
+
+    sources ─ capture ─ encoder ─ hub ─┬─ delivery (raw sockets)
+                                       └─ web (routes, snapshot, status)
+
+For programs: `Server(hub_or_source, ...)` is an async context manager. For the command line: `serve()`.
+"""
+
+import asyncio
+import logging
+import resource
+import select
+import signal
+from types import TracebackType
+
+from . import __version__
+from .aio.camera import Camera
+from .aio.capture import Capture
+from .aio.hub import Hub as BaseHub
+from .aio.push import PushHub
+from .config import CameraSettings, Settings
+from .core.errors import ConfigError, SourceError
+from .delivery.addresses import is_loopback, reachable, url
+from .delivery.connection import stream
+from .delivery.listener import Listener, bind
+from .encoders import HostEncoder
+from .sources import open_source, parse_size, refuse_bad
+from .web.app import fault, make_app, portable_stream
+
+log = logging.getLogger("manyeyes")
+
+
+class Hub(PushHub):
+    """The hub for a program's own pictures: JPEGs or numpy images, from any thread.
+
+    Args:
+        name: The camera's name in URLs and `/status`.
+        quality: JPEG quality for images, 1 to 100.
+    """
+
+    def __init__(self, name: str = "cam", quality: int = 85) -> None:
+        super().__init__(name, HostEncoder(quality))
+
+
+def make_camera(settings: CameraSettings, common: Settings) -> Camera:
+    """Return the camera that these settings describe; nothing is opened yet.
+
+    Raises:
+        ConfigError: If the source's name, or an option of it, cannot be.
+    """
+    size = parse_size(common.size) if common.size is not None else None
+    try:
+        source = open_source(settings.source, size=size, fps=common.fps)
+    except SourceError as error:
+        raise ConfigError(str(error), "cameras", settings.source) from error
+    hub = BaseHub(settings.name)
+    linger_us = None if common.always_on else int(common.linger_s * 1000000)
+    capture = Capture(source, hub, HostEncoder(common.quality), linger_us=linger_us, log=log.info)
+    capture.limit.fps = common.fps or 0
+    return Camera(hub, capture)
+
+
+class Server:
+    """One listening address with cameras behind it.
+
+        async with Server(hub, port=8080) as server:
+            print(server.url)
+            ...
+
+    Args:
+        cameras: Hubs (fed by the program), Cameras, or sources as on the command line ("front=test:").
+        settings: Any field of `config.Settings`, by name: host, port, open, size, fps, ...
+
+    Raises:
+        ConfigError: If a setting is wrong.
+    """
+
+    def __init__(self, *cameras: "BaseHub | Camera | str", **settings: object) -> None:
+        from .config import parse_cameras, validated
+
+        self.settings = validated(**settings)
+        texts = [camera for camera in cameras if isinstance(camera, str)]
+        named = iter([make_camera(one, self.settings) for one in parse_cameras(texts)])
+        self.cameras = [
+            next(named) if isinstance(camera, str) else Camera(camera) if isinstance(camera, BaseHub) else camera for camera in cameras
+        ]
+        names = [camera.name for camera in self.cameras]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"camera name {name} is used twice: give each its own", "cameras", name, "names that differ")
+        self._listener: Listener | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Server":
+        """Return the server of a command line."""
+        server = cls(**{key: getattr(settings, key) for key in Settings.model_fields if key != "cameras"})
+        server.cameras = [make_camera(camera, settings) for camera in settings.cameras]
+        return server
+
+    async def start(self) -> None:
+        """Listen, and have the cameras ready for their first viewer.
+
+        Raises:
+            ConfigError: If a setting turns out to be impossible: a file that is no video, a host that is
+                not this machine's, a host beyond loopback without `open`.
+            ManyeyesError: If the port is taken.
+        """
+        settings = self.settings
+        if not settings.open and not is_loopback(settings.host):
+            raise ConfigError(
+                f"--host {settings.host} lets other machines in, and there are no passwords yet: add --open if that is meant",
+                "host", settings.host, "a loopback address, or --open",
+            )  # fmt: skip
+        for camera in self.cameras:
+            if camera.capture is not None:
+                try:
+                    await refuse_bad(camera.capture.source)
+                except SourceError as error:
+                    raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
+        sock = bind(settings.host, settings.port)
+        # Without epoll (macOS) streams go out as ordinary bodies: correct, but their age is not bounded.
+        deliver = stream if hasattr(select, "epoll") else portable_stream
+        app = make_app(self.cameras, deliver, __version__)
+        self._listener = Listener(sock, app, fault, int(settings.stall_timeout_s * 1000000), _connections(settings.max_connections))
+        self._listener.start()
+        for camera in self.cameras:
+            if camera.capture is not None:
+                camera.capture.start()
+
+    async def aclose(self) -> None:
+        """End all streams, close all sources, free everything; harmless when it is not running."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            await listener.aclose()
+        for camera in self.cameras:
+            if camera.capture is not None:
+                await camera.capture.stop()
+                camera.capture.encoder.close()
+            camera.hub.close()
+
+    async def __aenter__(self) -> "Server":
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; what port 0 became."""
+        assert self._listener is not None, "the server has not been started"
+        return self._listener.address[1]
+
+    @property
+    def url(self) -> str:
+        """The page's URL, with the host as it was given."""
+        return url(self.settings.host, self.port)
+
+    @property
+    def urls(self) -> list[str]:
+        """The page's URLs on every address that other machines can use."""
+        return [url(address, self.port) for address in reachable(self.settings.host)]
+
+
+def _connections(wanted: int) -> int:
+    """Raise the limit of open files to what so many connections need; return how many there can be."""
+    spare = 64  # sources, threads, epolls, the standard streams
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted + spare:
+        soft = wanted + spare if hard == resource.RLIM_INFINITY else min(wanted + spare, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < wanted + spare:
+            log.warning("at most %d connections: the system allows %d open files (ulimit -n)", soft - spare, soft)
+            return max(1, soft - spare)
+    return wanted
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; prints one line on stdout once it listens.
+
+    Raises:
+        ConfigError: If a setting is wrong; nothing was started.
+        ManyeyesError: If it cannot listen.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    server = Server.from_settings(settings)
+    try:
+        await server.start()
+        names = ",".join(camera.name for camera in server.cameras)
+        print(f"manyeyes: serving {names} at {server.url}", flush=True)  # noqa: T201  # the line that scripts wait for
+        if settings.open:
+            for one in server.urls:
+                log.info("reachable at %s", one)
+        await stop.wait()
+        log.info("stopping")
+    finally:
+        await server.aclose()

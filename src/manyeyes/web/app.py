@@ -1,0 +1,231 @@
+"""The Microdot app: every route, on the cam and on the host.
+
+Handlers are `async def` throughout (CPython's Microdot would run plain ones in threads). A fault of
+the caller's is answered with 4xx and `{"error": ...}` that says what was got and what is allowed; a
+camera that cannot deliver is a 503 with its reason. How a stream gets onto the wire is an argument:
+by default FrameStream as a response body, which any server can send.
+"""
+
+from microdot import Microdot, Response
+
+from ..aio.camera import Camera
+from ..aio.compat import CLOCK, SystemClock
+from ..aio.hub import Hub
+from ..aio.stream import FrameStream
+from ..core.errors import ConfigError, ManyeyesError
+from ..core.multipart import BROWSER, LENGTH, framing_for
+from . import headers, page
+
+MAX_AGE_MS = 86400000
+_TOKEN_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+TOKEN_LENGTH = 64
+
+
+def is_token(text: str) -> bool:
+    """Say whether a text is a camera's name or a viewer's id: 1 to 64 of A-Z, a-z, 0-9, `_`, `-`."""
+    return 0 < len(text) <= TOKEN_LENGTH and all(character in _TOKEN_CHARACTERS for character in text)
+
+
+def peer(request: object) -> str:
+    """Return the other end of a request as "host:port"; "" where the runtime gives only raw bytes."""
+    address = request.client_addr  # type: ignore[attr-defined]
+    if isinstance(address, (tuple, list)) and len(address) >= 2:
+        return f"{address[0]}:{address[1]}"
+    return ""
+
+
+async def portable_stream(request: object, hub: Hub, framing: str, viewer: str, headers: "dict[str, str]") -> Response:
+    """Answer with FrameStream as the body: for servers that have no delivery of their own."""
+    return Response(FrameStream(hub, framing, viewer, peer(request)), 200, headers)
+
+
+class Routes:
+    """The handlers.
+
+    Args:
+        cameras: The cameras, the first one being the one of the routes without a name.
+        stream: `async (request, hub, framing, viewer, headers) -> Response`.
+        version: Shown in `/status`.
+        clock: For `uptime_s`.
+    """
+
+    def __init__(self, cameras: "list[Camera]", stream: object = portable_stream, version: str = "", clock: SystemClock = CLOCK) -> None:
+        self.cameras = cameras
+        self._stream = stream
+        self._version = version
+        self._clock = clock
+        self._began_us = clock.now_us()
+
+    def find(self, name: "str | None") -> "Camera | None":
+        """Return the camera of this name, the first one for None, or None."""
+        for camera in self.cameras:
+            if name is None or camera.name == name:
+                return camera
+        return None
+
+    async def index(self, request: object, name: "str | None" = None) -> Response:
+        """Answer `/`: the page, or what mjpg-streamer's users ask for there."""
+        action = request.args.get("action")  # type: ignore[attr-defined]
+        if action == "stream":
+            return await self.stream(request, name)
+        if action == "snapshot":
+            return await self.snapshot(request, name)
+        if action is not None:
+            return fault(400, f"action={action}: expected stream or snapshot")
+        if self.find(name) is None:
+            return self._no_camera(name)
+        return await self.asset(request, "index.html")
+
+    async def asset(self, request: object, file: str) -> Response:
+        """Answer one of the page's files."""
+        body, content_type = page.load(file)
+        return Response(body, 200, headers.asset(content_type))
+
+    async def stream(self, request: object, name: "str | None" = None) -> Response:
+        """Answer `/stream.jpg`."""
+        camera = self.find(name)
+        if camera is None:
+            return self._no_camera(name)
+        arguments = request.args  # type: ignore[attr-defined]
+        framing = arguments.get("framing")
+        if framing is None:
+            framing = framing_for(request.headers.get("User-Agent", ""))  # type: ignore[attr-defined]
+        elif framing not in (BROWSER, LENGTH):
+            return fault(400, f"framing={framing}: expected {BROWSER} or {LENGTH}")
+        viewer = arguments.get("viewer", "")
+        if viewer and not is_token(viewer):
+            return fault(400, f"viewer: expected 1 to {TOKEN_LENGTH} of A-Z, a-z, 0-9, _ and -")
+        return await self._stream(request, camera.hub, framing, viewer, headers.stream())  # type: ignore[operator,no-any-return]
+
+    async def snapshot(self, request: object, name: "str | None" = None) -> Response:
+        """Answer `/snapshot.jpg`: the next frame captured, or an older one if `max_age_ms` allows it."""
+        camera = self.find(name)
+        if camera is None:
+            return self._no_camera(name)
+        text = request.args.get("max_age_ms", "0")  # type: ignore[attr-defined]
+        max_age_ms = int(text) if text.isdigit() and len(text) < 10 else -1
+        if not 0 <= max_age_ms <= MAX_AGE_MS:
+            return fault(400, f"max_age_ms={text}: expected a whole number from 0 to {MAX_AGE_MS}")
+        try:
+            frame = await camera.snapshot(max_age_ms * 1000)
+        except ManyeyesError as error:
+            return fault(503, str(error), {"Retry-After": "1"})
+        return Response(frame.data, 200, headers.snapshot(frame.wall_us, len(frame.data)))  # type: ignore[arg-type]
+
+    async def status(self, request: object, name: "str | None" = None) -> Response:
+        """Answer `/status`: all cameras, or the named one."""
+        if name is not None and self.find(name) is None:
+            return self._no_camera(name)
+        shown = [camera.status() for camera in self.cameras if name is None or camera.name == name]
+        uptime_s = round((self._clock.now_us() - self._began_us) / 1000000, 1)
+        return reply({"version": self._version, "uptime_s": uptime_s, "cameras": shown})
+
+    async def config(self, request: object, name: "str | None" = None) -> Response:
+        """Answer `/config`: GET shows, POST changes all that is asked or nothing."""
+        camera = self.find(name)
+        if camera is None:
+            return self._no_camera(name)
+        if request.method == "POST":  # type: ignore[attr-defined]
+            try:
+                await camera.configure(_changes(request))
+            except ConfigError as error:
+                return reply({"error": str(error), "key": error.key, "allowed": error.allowed}, 400)
+            except ManyeyesError as error:
+                return fault(503, str(error))
+        return reply(camera.config())
+
+    async def slash(self, request: object, name: str) -> Response:
+        """Answer `/cams/NAME`: the page's links are relative, so its path must end with a slash."""
+        if self.find(name) is None:
+            return self._no_camera(name)
+        all_headers = headers.common()
+        all_headers["Location"] = name + "/"
+        return Response("", 308, all_headers)
+
+    async def list_cameras(self, request: object) -> Response:
+        """Answer `/cams`."""
+        return reply({"cameras": [{"name": camera.name, "url": f"cams/{camera.name}/"} for camera in self.cameras]})
+
+    def _no_camera(self, name: "str | None") -> Response:
+        return fault(404, f"no camera {name}: there is {', '.join(camera.name for camera in self.cameras) or 'none'}")
+
+
+def reply(body: "dict[str, object]", status: int = 200, more: "dict[str, str] | None" = None) -> Response:
+    """Return a JSON reply."""
+    all_headers = headers.common()
+    all_headers.update(more or {})
+    return Response(body, status, all_headers)
+
+
+def fault(status: int, message: str, more: "dict[str, str] | None" = None) -> Response:
+    """Return a JSON error."""
+    return reply({"error": message}, status, more)
+
+
+def _changes(request: object) -> "dict[str, object]":
+    """Return the JSON object in a POST.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    try:
+        changes = request.json  # type: ignore[attr-defined]
+    except ValueError as error:
+        raise ConfigError(f"body is no JSON ({error}): expected an object like {{\"quality\": 80}}") from error
+    if not isinstance(changes, dict):
+        raise ConfigError('expected a JSON object like {"quality": 80} with Content-Type: application/json')
+    return changes
+
+
+def make_app(cameras: "list[Camera]", stream: object = portable_stream, version: str = "", named: bool = True) -> Microdot:
+    """Return the app that serves these cameras.
+
+    Args:
+        cameras: The list may grow and shrink while the app runs.
+        stream: See Routes.
+        version: Shown in `/status`.
+        named: Whether there are `/cams/NAME/...` routes, too.
+    """
+    app = Microdot()
+    routes = Routes(cameras, stream, version)
+    for prefix in ("", "/cams/<name>") if named else ("",):
+        app.get(prefix + "/")(routes.index)
+        for path in ("/stream.jpg", "/stream"):
+            app.get(prefix + path)(routes.stream)
+        for path in ("/snapshot.jpg", "/snapshot"):
+            app.get(prefix + path)(routes.snapshot)
+        app.get(prefix + "/status")(routes.status)
+        app.route(prefix + "/config", methods=["GET", "POST"])(routes.config)
+        for file in page.names():
+            app.get(prefix + "/" + file)(_asset_handler(routes, file))
+    if named:
+        app.get("/cams")(routes.list_cameras)
+        app.get("/cams/<name>")(routes.slash)
+    _add_faults(app)
+    return app
+
+
+def _asset_handler(routes: Routes, file: str) -> object:
+    async def handler(request: object, name: "str | None" = None) -> Response:
+        return await routes.asset(request, file)
+
+    return handler
+
+
+def _add_faults(app: Microdot) -> None:
+    """Give Microdot's own faults the form of ours."""
+    for status, message in (
+        (400, "bad request"),
+        (404, "not found: try /, /stream.jpg, /snapshot.jpg, /status or /config"),
+        (405, "method not allowed here"),
+        (413, "body too large"),
+        (500, "internal error: see the log"),
+    ):
+        app.errorhandler(status)(_fault_handler(status, message))
+
+
+def _fault_handler(status: int, message: str) -> object:
+    async def handler(request: object) -> Response:
+        return fault(status, message)
+
+    return handler

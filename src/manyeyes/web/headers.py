@@ -1,0 +1,39 @@
+"""The headers of every reply, streams included: one place, because a stream answers for itself.
+
+On the host a stream's head is written by delivery/ and Microdot never sees it, so nothing that is
+added "after the request" would be on it. Every reply, this way or that, takes its headers from here.
+"""
+
+from ..core.multipart import STREAM_CONTENT_TYPE
+
+
+def common() -> "dict[str, str]":
+    """Return what every reply carries: a live picture, its state and its faults are never cached."""
+    return {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def stream() -> "dict[str, str]":
+    """Return the headers of a multipart stream."""
+    headers = common()
+    headers["Content-Type"] = STREAM_CONTENT_TYPE
+    headers["X-Accel-Buffering"] = "no"  # else nginx collects the stream before it passes it on
+    return headers
+
+
+def snapshot(wall_us: int, size_bytes: int) -> "dict[str, str]":
+    """Return the headers of one JPEG; X-Timestamp is its capture time."""
+    headers = common()
+    headers["Content-Type"] = "image/jpeg"
+    headers["Content-Length"] = str(size_bytes)  # Microdot sets it for `bytes` only
+    headers["X-Timestamp"] = f"{wall_us // 1000000}.{wall_us % 1000000:06d}"
+    return headers
+
+
+def asset(content_type: str) -> "dict[str, str]":
+    """Return the headers of one of the page's files."""
+    headers = common()
+    headers["Content-Type"] = content_type
+    # The page takes nothing from anywhere else; `blob:` and `data:` are pictures it keeps itself.
+    headers["Content-Security-Policy"] = "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'"
+    headers["Referrer-Policy"] = "no-referrer"
+    return headers

@@ -1,0 +1,107 @@
+"""The documents agree with the code: version, commands, links, dependencies."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import manyeyes
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md", "benchmarks/**/*.md", "tests/**/*.md", "oncam/**/*.md")
+    for path in ROOT.glob(pattern)
+)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def without_code(text: str) -> str:
+    """Drop fenced blocks and code spans: what looks like a link or a heading in there is none."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    fenced = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#{1,6} +(.+?)\s*$", fenced, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(path: Path, text: str) -> Iterator[str]:
+    for target in re.findall(r"\]\(\s*<?([^)>\s]+)", without_code(text)):
+        if re.match(r"[a-z][a-z0-9+.-]*:", target):  # http:, mailto:
+            continue
+        name, _, anchor = target.partition("#")
+        file = path.parent / name if name else path
+        if not file.exists():
+            yield f"{target}: no such file"
+        elif anchor and file.suffix == ".md":
+            known = anchors(text if file == path else file.read_text(encoding="utf-8"))
+            if anchor not in known:
+                yield f"{target}: no such heading"
+
+
+def has_version(changelog: str, version: str) -> bool:
+    return re.search(rf"^## +\[?v?{re.escape(version)}\]?(\s|$)", changelog, flags=re.MULTILINE) is not None
+
+
+def first_commands(readme: str) -> list[str]:
+    """Return the first two make commands of a README, if they stand near its top."""
+    return re.findall(r"\bmake [a-z-]+", "\n".join(readme.splitlines()[:30]))[:2]
+
+
+def dependencies(names: list[str]) -> list[str]:
+    found = [re.split(r"[\s\[<>=!~;]", name)[0] for name in names]
+    return [name for name in found if name != PROJECT["name"]]
+
+
+def names(text: str, dependency: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(dependency)}(?![\w-])", text, flags=re.IGNORECASE) is not None
+
+
+def test_changelog_has_this_version() -> None:
+    assert has_version(read("CHANGELOG.md"), manyeyes.__version__), f"no heading for {manyeyes.__version__}"
+
+
+def test_readme_begins_with_the_two_commands() -> None:
+    assert first_commands(read("README.md")) == ["make run", "make test"]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links(path: Path) -> None:
+    assert list(broken_links(path, path.read_text(encoding="utf-8"))) == []
+
+
+def test_every_dependency_is_explained() -> None:
+    """What the package needs stands in ARCHITECTURE.md, what only its tests need in CONTRIBUTING.md."""
+    extras = PROJECT["optional-dependencies"]
+    runtime = dependencies(PROJECT["dependencies"] + [d for key in extras if key != "test" for d in extras[key]])
+    assert [name for name in runtime if not names(read("ARCHITECTURE.md"), name)] == []
+    assert [name for name in dependencies(extras["test"]) if not names(read("CONTRIBUTING.md"), name)] == []
+
+
+def test_every_dependency_is_pinned() -> None:
+    pinned = {
+        re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower()
+        for line in read("constraints.txt").splitlines()
+        if re.match(r"[\w.-]+==[\w.]+$", line)
+    }
+    extras = PROJECT["optional-dependencies"]
+    wanted = dependencies(PROJECT["dependencies"] + [d for key in extras for d in extras[key]])
+    assert [name for name in wanted if re.sub(r"[-_.]+", "-", name).lower() not in pinned] == []
+
+
+def test_the_checks_flag_what_is_wrong() -> None:
+    text = "# A Title, here\n[a](nowhere.md) [b](#a-title-here) [c](#nothing) `[d](code)` [e](https://example.org)\n"
+    assert list(broken_links(ROOT / "x.md", text)) == ["nowhere.md: no such file", "#nothing: no such heading"]
+    assert not has_version("## [1.2.30] - today\n", "1.2.3")
+    assert has_version("## [1.2.3] - today\n", "1.2.3")
+    assert first_commands("```\nmake test\nmake run\n```") == ["make test", "make run"]
+    assert not names("it uses opencv-python-headless", "opencv")
