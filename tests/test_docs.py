@@ -40,11 +40,10 @@ def broken_links(path: Path, text: str) -> Iterator[str]:
             continue
         name, _, anchor = target.partition("#")
         file = path.parent / name if name else path
-        if not file.exists():
+        if name and not file.exists():
             yield f"{target}: no such file"
         elif anchor and file.suffix == ".md":
-            known = anchors(text if file == path else file.read_text(encoding="utf-8"))
-            if anchor not in known:
+            if anchor not in anchors(file.read_text(encoding="utf-8") if name else text):
                 yield f"{target}: no such heading"
 
 

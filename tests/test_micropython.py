@@ -97,7 +97,7 @@ def test_there_are_shared_tests() -> None:
     assert {path.parent.name for path in TESTS} == set(SHARED)
 
 
-STAND_IN = '''
+STAND_IN = """
 import asyncio
 import unittest
 
@@ -158,13 +158,15 @@ class BadAsync(unittest.IsolatedAsyncioTestCase):
 
     async def test_task_left(self):
         self.task = asyncio.create_task(for_ever())
-'''
+"""
 
 
 def test_stand_in(interpreter: str, module_path: str, tmp_path: Path) -> None:
     """The stand-in unittest passes what is right and fails what is wrong."""
     (tmp_path / "sample.py").write_text(STAND_IN)
-    result = micropython(interpreter, f"{module_path}:{tmp_path}", "tests/micropython/run_shared.py", "sample", "nowhere")
+    result = micropython(
+        interpreter, f"{module_path}:{tmp_path}", "tests/micropython/run_shared.py", "sample", "nowhere"
+    )
     assert result.returncode == 1
     assert result.stdout.splitlines()[-1] == "3 passed, 6 failed, 1 skipped"
     failed = [line.split(":")[0] for line in result.stdout.splitlines() if line.startswith("FAILED")]

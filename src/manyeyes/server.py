@@ -190,7 +190,7 @@ async def serve(settings: Settings) -> None:
     try:
         await server.start()
         names = ",".join(camera.name for camera in server.cameras)
-        print(f"manyeyes: serving {names} at {server.url}", flush=True)  # noqa: T201  # the line that scripts wait for
+        print(f"manyeyes: serving {names} at {server.url}", flush=True)  # the line that scripts wait for
         if settings.open:
             for one in server.urls:
                 log.info("reachable at %s", one)

@@ -6,7 +6,6 @@ from ..core.errors import ConfigError, SourceNoSignal
 from ..core.frame import JPEG, Frame
 from .capture import IDLE, LIVE, Capture
 from .compat import wait_for_us
-from .encoder import Encoder
 from .hub import Hub, Subscription
 
 SNAPSHOT_TIMEOUT_US = 3000000
@@ -115,7 +114,7 @@ class Camera:
             return latest
         subscription = self.hub.subscribe(listed=False)
         try:
-            return await wait_for_us(_captured_after(subscription, asked_us), SNAPSHOT_TIMEOUT_US)  # type: ignore[return-value]
+            return await wait_for_us(_captured_after(subscription, asked_us), SNAPSHOT_TIMEOUT_US)  # type: ignore[no-any-return]
         except (asyncio.TimeoutError, StopAsyncIteration) as error:
             reason = self.capture.reason if self.capture is not None else ""
             raise SourceNoSignal(reason or f"no frame within {SNAPSHOT_TIMEOUT_US // 1000000} s") from error

@@ -18,6 +18,10 @@ from .hub import Hub
 from .pacing import Decimator
 from .source import Source
 
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 IDLE = "idle"  # nobody watches, the source is closed
 STARTING = "starting"  # opening, no frame yet
 LIVE = "live"
@@ -55,7 +59,7 @@ class Capture:
         encoder: Encoder,
         clock: SystemClock = CLOCK,
         linger_us: "int | None" = 10000000,
-        log: object = _silent,
+        log: "Callable[[str], object]" = _silent,
     ) -> None:
         self.source = source
         self.hub = hub
@@ -137,7 +141,7 @@ class Capture:
     async def _one(self) -> None:
         """Read one frame and, where somebody watches, publish it."""
         try:
-            frame = await wait_for_us(self.source.read(), self.source.silence_us)
+            frame: Frame = await wait_for_us(self.source.read(), self.source.silence_us)
         except asyncio.TimeoutError as error:
             raise SourceNoSignal(f"no frame for {self.source.silence_us / 1000000:g} s", self.source.url) from error
         now_us = self._clock.now_us()
@@ -173,12 +177,12 @@ class Capture:
         self.state = state
         self.reason = reason
         if state == LOST:
-            self._log(f"{self.hub.name}: lost: {reason}; trying again")  # type: ignore[operator]
+            self._log(f"{self.hub.name}: lost: {reason}; trying again")
         elif state == LIVE:
             given = self.source.given
-            self._log(f"{self.hub.name}: live {given['width']}x{given['height']} {given['format']}")  # type: ignore[operator]
+            self._log(f"{self.hub.name}: live {given['width']}x{given['height']} {given['format']}")
         elif state == IDLE:
-            self._log(f"{self.hub.name}: idle, closed {self.source.url}")  # type: ignore[operator]
+            self._log(f"{self.hub.name}: idle, closed {self.source.url}")
 
     def __repr__(self) -> str:
         return f"<Capture {self.hub.name}: {self.state} {self.reason or self.source.url}, {self.frames} frames>"

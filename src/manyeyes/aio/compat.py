@@ -1,100 +1,47 @@
 """The only file that knows on which runtime it is: CPython or MicroPython.
 
 Everything else in core/, aio/ and web/ is one text for both. What differs is here as small
-functions with one meaning: the clocks, a short sleep, the running thread, printing an exception.
+functions with one meaning: the clocks, a wait with a limit, threads, printing an exception.
 """
 
 import asyncio
 import sys
 import time
 
-try:  # CPython
-    from threading import Lock
-    from threading import get_ident as thread_id
-    from traceback import print_exception as _print_exception
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
 
-    MICROPYTHON = False
-except ImportError:  # MicroPython: one thread, and print_exception in sys
-    MICROPYTHON = True
-
-    def thread_id() -> int:
-        """Return a number that identifies the running thread: there is one."""
-        return 0
-
-    class Lock:  # type: ignore[no-redef]
-        """A lock for one thread: always free."""
-
-        def __enter__(self) -> "Lock":
-            return self
-
-        def __exit__(self, *_error: object) -> None:
-            pass
-
-    from sys import print_exception as _print_exception  # type: ignore[attr-defined,no-redef]
-
+MICROPYTHON = sys.implementation.name == "micropython"
 
 # 2000-01-01 on the ports whose epoch that is, else 0: the wire carries Unix time.
 _EPOCH_OFFSET_US = 0 if time.gmtime(0)[0] == 1970 else 946684800 * 1000000
 
+if not MICROPYTHON:
+    import threading
+    import traceback
 
-class SystemClock:
-    """The real clock. Tests pass `manyeyes.testing.FakeClock` instead.
+    Lock = threading.Lock
 
-    Times are integer microseconds.
-    """
+    def thread_id() -> int:
+        """Return a number that identifies the running thread."""
+        return threading.get_ident()
 
-    def __init__(self) -> None:
-        self._ticks_us = time.ticks_us() if MICROPYTHON else 0  # type: ignore[attr-defined]
-        self._elapsed_us = 0
+    def report_exception(error: BaseException) -> None:
+        """Print an unexpected error with its traceback to the console: a bug, never a bad camera."""
+        traceback.print_exception(error)
 
-    def now_us(self) -> int:
-        """Return monotonic time; it never wraps, unlike MicroPython's ticks."""
-        if not MICROPYTHON:
-            return time.monotonic_ns() // 1000
-        # ticks_us wraps at 2**30 (18 minutes): add up the differences. The capture loop asks more often.
-        ticks_us = time.ticks_us()  # type: ignore[attr-defined]
-        self._elapsed_us += time.ticks_diff(ticks_us, self._ticks_us)  # type: ignore[attr-defined]
-        self._ticks_us = ticks_us
-        return self._elapsed_us
+    async def wait_for_us(coroutine: "Coroutine[Any, Any, Any]", timeout_us: int) -> "Any":
+        """Await, but not for longer than this.
 
-    def wall_us(self) -> int:
-        """Return Unix time."""
-        return time.time_ns() // 1000 + _EPOCH_OFFSET_US
+        Without the task that `asyncio.wait_for` makes for each call in 3.11: this is done for every frame.
 
-    async def sleep_us(self, duration_us: int) -> None:
-        """Let other tasks run for at least this long; 0 or less yields once."""
-        await asyncio.sleep(max(0, duration_us) / 1000000)
-
-
-CLOCK = SystemClock()
-
-
-def report_exception(error: BaseException) -> None:
-    """Print an unexpected error with its traceback to the console: a bug, never a bad camera."""
-    if MICROPYTHON:
-        _print_exception(error, sys.stderr)  # type: ignore[arg-type]
-    else:
-        _print_exception(error)
-
-
-async def wait_for_us(awaitable: object, timeout_us: int) -> object:
-    """Await, but not for longer than this.
-
-    On CPython without the task that `asyncio.wait_for` makes for each call in 3.11: this is called for
-    every frame.
-
-    Raises:
-        asyncio.TimeoutError: When the time is over; the awaitable was cancelled.
-    """
-    if MICROPYTHON:
-        return await asyncio.wait_for_ms(awaitable, (timeout_us + 999) // 1000)  # type: ignore[attr-defined]
-    async with asyncio.timeout(timeout_us / 1000000):
-        return await awaitable  # type: ignore[misc]
-
-
-if MICROPYTHON:
-    ThreadSafeFlag = asyncio.ThreadSafeFlag  # type: ignore[attr-defined]
-else:
+        Raises:
+            asyncio.TimeoutError: When the time is over; the coroutine was cancelled.
+        """
+        async with asyncio.timeout(timeout_us / 1000000):
+            return await coroutine
 
     class ThreadSafeFlag:
         """MicroPython's `asyncio.ThreadSafeFlag`: set from any thread or interrupt, awaited by one task."""
@@ -116,3 +63,64 @@ else:
             self._loop = asyncio.get_running_loop()
             await self._event.wait()
             self._event.clear()
+
+    class SystemClock:
+        """The real clock. Tests pass `manyeyes.testing.FakeClock` instead.
+
+        Times are integer microseconds.
+        """
+
+        def now_us(self) -> int:
+            """Return monotonic time."""
+            return time.monotonic_ns() // 1000
+
+        def wall_us(self) -> int:
+            """Return Unix time."""
+            return time.time_ns() // 1000
+
+        async def sleep_us(self, duration_us: int) -> None:
+            """Let other tasks run for at least this long; 0 or less yields once."""
+            await asyncio.sleep(max(0, duration_us) / 1000000)
+
+else:
+
+    class Lock:  # type: ignore[no-redef]
+        """A lock where there is one thread: always free."""
+
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *_error: object) -> None:
+            pass
+
+    def thread_id() -> int:
+        return 0
+
+    def report_exception(error: BaseException) -> None:
+        sys.print_exception(error, sys.stderr)  # type: ignore[attr-defined]
+
+    async def wait_for_us(coroutine: "Coroutine[Any, Any, Any]", timeout_us: int) -> "Any":
+        return await asyncio.wait_for_ms(coroutine, (timeout_us + 999) // 1000)  # type: ignore[attr-defined]
+
+    ThreadSafeFlag = asyncio.ThreadSafeFlag  # type: ignore[attr-defined,misc]
+
+    class SystemClock:  # type: ignore[no-redef]
+        def __init__(self) -> None:
+            self._ticks_us = time.ticks_us()  # type: ignore[attr-defined]
+            self._elapsed_us = 0
+
+        def now_us(self) -> int:
+            # ticks_us wraps at 2**30 (18 minutes): add up the differences. The capture loop asks more often.
+            ticks_us = time.ticks_us()  # type: ignore[attr-defined]
+            self._elapsed_us += time.ticks_diff(ticks_us, self._ticks_us)  # type: ignore[attr-defined]
+            self._ticks_us = ticks_us
+            return self._elapsed_us
+
+        def wall_us(self) -> int:
+            return time.time_ns() // 1000 + _EPOCH_OFFSET_US
+
+        async def sleep_us(self, duration_us: int) -> None:
+            await asyncio.sleep_ms(max(0, duration_us + 999) // 1000)  # type: ignore[attr-defined]
+
+
+CLOCK = SystemClock()

@@ -16,6 +16,10 @@ from .compat import CLOCK, SystemClock, ThreadSafeFlag, wait_for_us
 from .encoder import Encoder
 from .source import Source
 
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
+if TYPE_CHECKING:
+    from typing import Any
+
 CSI = "CSI"  # frame format: `data` is an `image.Image` of the board
 
 # A sleep of 2 ms between polls costs a host 1 % of a core and a 30 fps picture 1 ms of age; the tight
@@ -38,7 +42,7 @@ class AsyncCSI:
         clock: Tells the time and sleeps.
     """
 
-    def __init__(self, camera: object, clock: SystemClock = CLOCK) -> None:
+    def __init__(self, camera: "Any", clock: SystemClock = CLOCK) -> None:
         self._csi = camera
         self._clock = clock
         self._flag = None
@@ -46,10 +50,10 @@ class AsyncCSI:
             self._flag = ThreadSafeFlag()
             camera.frame_callback(self._flag.set)
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> "Any":
         return getattr(self._csi, name)
 
-    async def snapshot(self, **arguments: object) -> object:
+    async def snapshot(self, **arguments: "Any") -> "Any":
         """Return the next image, letting other tasks run until the sensor has it.
 
         The image is valid until the next call, and so is every view of it.
@@ -62,7 +66,7 @@ class AsyncCSI:
         """
         began_us = self._clock.now_us()
         while True:
-            image = self._csi.snapshot(blocking=False, **arguments)  # type: ignore[attr-defined]
+            image = self._csi.snapshot(blocking=False, **arguments)
             if image is not None:
                 return image
             if self._flag is not None:
@@ -101,7 +105,7 @@ class CsiSource(Source):
             image = await self._camera.snapshot()
         except RuntimeError as error:
             raise SourceEnded(str(error), self.url) from error
-        width, height = image.width(), image.height()  # type: ignore[attr-defined]
+        width, height = image.width(), image.height()
         self.given.update({"format": CSI, "width": width, "height": height})
         return Frame(image, CSI, width, height, self._clock.now_us(), self._clock.wall_us())
 
@@ -123,7 +127,7 @@ class CsiEncoder(Encoder):
             return frame
         begin_us = self._clock.now_us()
         try:
-            image = frame.data.compress(quality=self.quality)  # type: ignore[attr-defined]
+            image = frame.data.compress(quality=self.quality)
             # bytes() copies: bytearray() is a view that the next snapshot() overwrites.
             jpeg = bytes(image.bytearray())
         except (OSError, ValueError, RuntimeError) as error:

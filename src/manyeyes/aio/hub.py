@@ -16,6 +16,19 @@ from ..core.mailbox import Mailbox
 from ..core.stats import Rate, ViewerStats
 from .compat import CLOCK, SystemClock
 
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    class Sink(Protocol):
+        """What a hub gives its frames to. Both methods return at once."""
+
+        def offer(self, frame: Frame) -> None:
+            """Take a frame."""
+
+        def end(self) -> None:
+            """Take note that there will be no more."""
+
 
 class Hub:
     """One camera's newest frame, and everybody who wants it.
@@ -46,13 +59,13 @@ class Hub:
         self.unwatched_since_us = self.since_us
         self.rate = Rate(self.since_us)
         self.closed = False
-        self._sinks: "list[Subscription]" = []
+        self._sinks: "list[Sink]" = []
         self._wanted = asyncio.Event()
         self._demand = 0
 
     # Publishing
 
-    def publish(self, picture: object) -> None:
+    def publish(self, picture: "Any") -> None:
         """Give every viewer this picture, replacing what they had not begun to take yet.
 
         Never waits: a slow viewer loses frames, the capture does not slow down.
@@ -80,7 +93,7 @@ class Hub:
         for sink in self._sinks:
             sink.offer(frame)
 
-    def _checked(self, picture: object) -> Frame:
+    def _checked(self, picture: "Any") -> Frame:
         if isinstance(picture, (bytes, bytearray)):
             picture = Frame(picture, capture_us=self.clock.now_us(), wall_us=self.clock.wall_us())
         if not isinstance(picture, Frame) or picture.format != JPEG:
@@ -127,13 +140,13 @@ class Hub:
             self.unwatched_since_us = self.clock.now_us()
             self._wanted.clear()
 
-    def attach(self, sink: "Subscription") -> None:
+    def attach(self, sink: "Sink") -> None:
         """Have `sink.offer(frame)` called with every frame from now on, and `sink.end()` at the end."""
         if self.closed:
             raise HubClosed(f"hub {self.name} is closed: nothing will be published")
         self._sinks.append(sink)
 
-    def detach(self, sink: "Subscription") -> None:
+    def detach(self, sink: "Sink") -> None:
         """Undo `attach()`; harmless when it is not attached."""
         if sink in self._sinks:
             self._sinks.remove(sink)
@@ -203,10 +216,10 @@ class Subscription:
             StopAsyncIteration: When the hub or this subscription was closed.
         """
         while not self._ended:
-            frame = self._box.take()
+            frame: "Frame | None" = self._box.take()
             if frame is not None:
                 self._arrived.clear()
-                return frame  # type: ignore[return-value]  # only frames are put in
+                return frame
             self._arrived.clear()
             await self._arrived.wait()
         self.close()

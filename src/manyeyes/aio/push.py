@@ -12,7 +12,13 @@ from ..core.frame import GREY, JPEG, RGB3, Frame
 from ..core.mailbox import Mailbox
 from .compat import CLOCK, Lock, SystemClock, thread_id
 from .encoder import Encoder
-from .hub import Hub, Subscription
+from .hub import Hub
+
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .hub import Sink
 
 
 class PushHub(Hub):
@@ -44,7 +50,7 @@ class PushHub(Hub):
         """Pictures that newer ones replaced before they were encoded or taken over."""
         return self._incoming.dropped + self._raw.dropped
 
-    def publish(self, picture: object) -> None:
+    def publish(self, picture: "Any") -> None:
         """Give every viewer this picture; never waits, never raises for a slow encoder or viewer.
 
         A raw image is copied and encoded off the event loop, and not at all while nobody watches.
@@ -70,7 +76,7 @@ class PushHub(Hub):
         if not waiting and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._take_over)
 
-    def _frame(self, picture: object) -> Frame:
+    def _frame(self, picture: "Any") -> Frame:
         if isinstance(picture, Frame):
             return picture
         now_us, wall_us = self.clock.now_us(), self.clock.wall_us()
@@ -82,9 +88,9 @@ class PushHub(Hub):
             raise EncodeError(f"cannot publish {type(picture).__name__}: expected JPEG bytes; this hub has no encoder")
         shape = getattr(picture, "shape", None)
         if shape is None or str(getattr(picture, "dtype", "")) != "uint8" or not (len(shape) == 2 or shape[2:] == (3,)):
-            got = f"array {shape} {picture.dtype}" if shape is not None else type(picture).__name__  # type: ignore[attr-defined]
+            got = f"array {shape} {picture.dtype}" if shape is not None else type(picture).__name__
             raise EncodeError(f"cannot publish {got}: expected JPEG bytes or an array (height, width, 3) or (height, width) uint8")
-        image = picture.copy()  # type: ignore[attr-defined]  # programs draw their next picture into the same array
+        image = picture.copy()  # programs draw their next picture into the same array
         return Frame(image, GREY if len(shape) == 2 else RGB3, shape[1], shape[0], now_us, wall_us)
 
     def _take_over(self) -> None:
@@ -94,7 +100,7 @@ class PushHub(Hub):
         if frame is None or self.closed:
             return
         try:
-            self._take_in(frame)  # type: ignore[arg-type]  # only frames are put in
+            self._take_in(frame)
         except FrameError:
             pass  # counted in bad_frames; the thread that published is long gone
 
@@ -109,7 +115,7 @@ class PushHub(Hub):
         self._raw.put(frame)
         self._raw_arrived.set()
 
-    def attach(self, sink: "Subscription") -> None:
+    def attach(self, sink: "Sink") -> None:
         """As in Hub; also makes the running event loop the one that this hub works in."""
         super().attach(sink)
         loop = asyncio.get_event_loop()
@@ -130,7 +136,7 @@ class PushHub(Hub):
             if frame is None:
                 continue
             try:
-                encoded = await encoder.encode(frame)  # type: ignore[arg-type]  # only frames are put in
+                encoded = await encoder.encode(frame)
             except FrameError:
                 self.bad_frames += 1
                 continue

@@ -8,6 +8,10 @@ onto the wire. This file reads no clock: times come in as arguments.
 
 from .multipart import Part
 
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
+if TYPE_CHECKING:
+    from typing import Any
+
 # The formats a frame can have, named as V4L2's four-character codes name them.
 JPEG = "JPEG"
 RGB3 = "RGB3"  # (height, width, 3) uint8, C-contiguous: R, G, B
@@ -33,13 +37,13 @@ class Frame:
     """
 
     __slots__ = (
-        "data", "format", "width", "height", "capture_us", "wall_us", "placeholder", "checked",
-        "seq", "encode_begin_us", "encode_end_us", "_part",
+        "_part", "capture_us", "checked", "data", "encode_begin_us", "encode_end_us", "format", "height",
+        "placeholder", "seq", "wall_us", "width",
     )  # fmt: skip
 
     def __init__(
         self,
-        data: object,
+        data: "Any",
         format: str = JPEG,
         width: int = 0,
         height: int = 0,
@@ -78,5 +82,5 @@ class Frame:
         return self._part
 
     def __repr__(self) -> str:
-        size = len(self.data) if self.format == JPEG else "raw"  # type: ignore[arg-type]  # JPEG data is bytes-like
+        size = len(self.data) if self.format == JPEG else "raw"
         return f"<Frame {self.seq} {self.format} {self.width}x{self.height} {size} bytes>"

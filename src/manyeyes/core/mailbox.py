@@ -6,6 +6,11 @@ owns its own mailbox: a slow one costs nobody else anything.
 """
 
 
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
+if TYPE_CHECKING:
+    from typing import Any
+
+
 class Mailbox:
     """A box for one item.
 
@@ -16,10 +21,10 @@ class Mailbox:
     __slots__ = ("_item", "dropped")
 
     def __init__(self) -> None:
-        self._item: object = None
+        self._item: "Any" = None
         self.dropped = 0
 
-    def put(self, item: object) -> bool:
+    def put(self, item: "Any") -> bool:
         """Put an item in, replacing one that was not taken.
 
         Args:
@@ -34,7 +39,7 @@ class Mailbox:
         self._item = item
         return replaced
 
-    def take(self) -> object:
+    def take(self) -> "Any":
         """Return the item and empty the box; None if there is none."""
         item = self._item
         self._item = None

@@ -58,16 +58,16 @@ class Part:
 
     __slots__ = ("browser", "length")
 
-    def __init__(self, jpeg: object, wall_us: int) -> None:
+    def __init__(self, jpeg: "bytes | bytearray | memoryview[int]", wall_us: int) -> None:
         """Lay out the part: the one copy of the JPEG that is ever made.
 
         Args:
             jpeg: Any bytes-like object; not referred to afterwards.
             wall_us: Unix time of capture.
         """
-        size_bytes = len(jpeg)  # type: ignore[arg-type]  # Sized is not nameable without typing, which the cam lacks
+        size_bytes = len(jpeg)
         header = part_header(size_bytes, wall_us)
-        whole = memoryview(b"".join((header, jpeg, _TAIL)))  # type: ignore[arg-type]
+        whole = memoryview(b"".join((header, jpeg, _TAIL)))
         self.browser = whole[len(header) :]
         self.length = whole[: len(header) + size_bytes + 2]
 

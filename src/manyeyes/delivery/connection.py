@@ -36,7 +36,8 @@ Fault = Callable[[int, str], Response]
 
 async def stream(request: Request, hub: Hub, framing: str, viewer: str, headers: dict[str, str]) -> Response:
     """Answer a stream's request: for `web.make_app(stream=...)` behind a Connection."""
-    request.sock[1].stream = (hub, framing, viewer, headers)
+    connection: Connection = request.sock[1]  # type: ignore[assignment]  # Microdot has a StreamWriter there
+    connection.stream = (hub, framing, viewer, headers)
     # A singleton of Microdot's: nothing may be written into it.
     return Response.already_handled
 
@@ -145,7 +146,7 @@ class Connection:
         del self._input[: head.body_bytes]
         try:
             return Request(
-                self._app, self._peer, head.method, head.target, head.version, head.headers, body=body, sock=(None, self)
+                self._app, self._peer, head.method, head.target, head.version, head.headers, body=body, sock=(None, self)  # type: ignore[arg-type]  # for stream() above
             )
         except (ValueError, LookupError) as error:  # Microdot's decoding of %XX and of the cookies
             raise RequestError(f"target {head.target[:40]!r}: broken percent encoding") from error
@@ -190,7 +191,7 @@ class Connection:
         """Send a body that comes in pieces, such as a FrameStream."""
         pieces = response.body_iter()
         try:
-            async for piece in pieces:
+            async for piece in pieces:  # type: ignore[attr-defined]  # Microdot's stubs say Iterable
                 await self._send(piece.encode() if isinstance(piece, str) else piece)
         finally:
             if hasattr(pieces, "aclose"):

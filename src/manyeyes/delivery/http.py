@@ -6,6 +6,7 @@ before a request). Limits are security limits: each is followed by what others u
 """
 
 import re
+from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -84,12 +85,10 @@ def parse_head(data: bytes) -> Head:
     lines = data.decode("latin-1").split("\n")
     method, target, version = _request_line(lines[0].rstrip("\r"))
     headers = NoCaseDict()
-    count = 0
-    for line in lines[1:]:
+    for count, line in enumerate(lines[1:], 1):
         line = line.rstrip("\r")
         if not line:
             break
-        count += 1
         if count > HEADERS:
             raise RequestError(f"more than {HEADERS} headers", 431)
         name, colon, value = line.partition(":")
@@ -130,7 +129,7 @@ def _body_bytes(headers: NoCaseDict) -> int:
     return int(text)
 
 
-def response_head(status: int, headers: dict[str, str]) -> bytes:
+def response_head(status: int, headers: Mapping[str, str | list[str]]) -> bytes:
     """Return a response's head, from the status line to the blank line.
 
     Args:
@@ -143,6 +142,5 @@ def response_head(status: int, headers: dict[str, str]) -> bytes:
         phrase = "Unknown"
     lines = [f"HTTP/1.1 {status} {phrase}", f"Date: {formatdate(usegmt=True)}"]
     for name, value in headers.items():
-        for one in value if isinstance(value, list) else [value]:
-            lines.append(f"{name}: {one}")
+        lines += [f"{name}: {one}" for one in (value if isinstance(value, list) else [value])]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")

@@ -83,7 +83,7 @@ class ViewerGroup:
         self._tick_handle = self._loop.call_later(TICK_S, self._tick)
         self._empty = asyncio.Event()
         self._ending = False
-        hub.attach(self)  # type: ignore[arg-type]  # a sink by its methods
+        hub.attach(self)
 
     def __len__(self) -> int:
         return len(self._idle) + len(self._busy)
@@ -189,7 +189,7 @@ class ViewerGroup:
     def _continue(self, viewer: Viewer) -> None:
         """Send to a viewer whose socket is writable: the rest of its frame, or else the one that waits."""
         if viewer.rest is None:
-            frame: Frame = viewer.box.take()  # type: ignore[assignment]  # only frames are put in, and a busy viewer has one
+            frame: Frame = viewer.box.take()  # a busy viewer has one, or a rest
             view = frame.part.browser if viewer.browser else frame.part.length
         else:
             frame, view = viewer.frame, viewer.rest  # type: ignore[assignment]  # what is left belongs to a frame
@@ -257,7 +257,7 @@ class ViewerGroup:
         """End all streams, give the frames in flight a moment, and free everything."""
         if self._events.closed:
             return
-        self._hub.detach(self)  # type: ignore[arg-type]
+        self._hub.detach(self)
         self._empty.clear()
         self.end()
         if len(self):

@@ -6,7 +6,7 @@ camera that cannot deliver is a 503 with its reason. How a stream gets onto the 
 by default FrameStream as a response body, which any server can send.
 """
 
-from microdot import Microdot, Response
+from microdot import Microdot, Request, Response
 
 from ..aio.camera import Camera
 from ..aio.compat import CLOCK, SystemClock
@@ -15,6 +15,13 @@ from ..aio.stream import FrameStream
 from ..core.errors import ConfigError, ManyeyesError
 from ..core.multipart import BROWSER, LENGTH, framing_for
 from . import headers, page
+
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Stream = Callable[[Request, Hub, str, str, dict[str, str]], Awaitable[Response]]
+    Handler = Callable[..., Awaitable[Response]]
 
 MAX_AGE_MS = 86400000
 _TOKEN_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
@@ -26,17 +33,17 @@ def is_token(text: str) -> bool:
     return 0 < len(text) <= TOKEN_LENGTH and all(character in _TOKEN_CHARACTERS for character in text)
 
 
-def peer(request: object) -> str:
+def peer(request: Request) -> str:
     """Return the other end of a request as "host:port"; "" where the runtime gives only raw bytes."""
-    address = request.client_addr  # type: ignore[attr-defined]
+    address: object = request.client_addr
     if isinstance(address, (tuple, list)) and len(address) >= 2:
         return f"{address[0]}:{address[1]}"
     return ""
 
 
-async def portable_stream(request: object, hub: Hub, framing: str, viewer: str, headers: "dict[str, str]") -> Response:
+async def portable_stream(request: Request, hub: Hub, framing: str, viewer: str, headers: "dict[str, str]") -> Response:
     """Answer with FrameStream as the body: for servers that have no delivery of their own."""
-    return Response(FrameStream(hub, framing, viewer, peer(request)), 200, headers)
+    return Response(FrameStream(hub, framing, viewer, peer(request)), 200, headers)  # type: ignore[arg-type]  # and iterators
 
 
 class Routes:
@@ -49,7 +56,7 @@ class Routes:
         clock: For `uptime_s`.
     """
 
-    def __init__(self, cameras: "list[Camera]", stream: object = portable_stream, version: str = "", clock: SystemClock = CLOCK) -> None:
+    def __init__(self, cameras: "list[Camera]", stream: "Stream" = portable_stream, version: str = "", clock: SystemClock = CLOCK) -> None:
         self.cameras = cameras
         self._stream = stream
         self._version = version
@@ -63,9 +70,9 @@ class Routes:
                 return camera
         return None
 
-    async def index(self, request: object, name: "str | None" = None) -> Response:
+    async def index(self, request: Request, name: "str | None" = None) -> Response:
         """Answer `/`: the page, or what mjpg-streamer's users ask for there."""
-        action = request.args.get("action")  # type: ignore[attr-defined]
+        action = request.args.get("action")
         if action == "stream":
             return await self.stream(request, name)
         if action == "snapshot":
@@ -76,33 +83,33 @@ class Routes:
             return self._no_camera(name)
         return await self.asset(request, "index.html")
 
-    async def asset(self, request: object, file: str) -> Response:
+    async def asset(self, request: Request, file: str) -> Response:
         """Answer one of the page's files."""
         body, content_type = page.load(file)
         return Response(body, 200, headers.asset(content_type))
 
-    async def stream(self, request: object, name: "str | None" = None) -> Response:
+    async def stream(self, request: Request, name: "str | None" = None) -> Response:
         """Answer `/stream.jpg`."""
         camera = self.find(name)
         if camera is None:
             return self._no_camera(name)
-        arguments = request.args  # type: ignore[attr-defined]
+        arguments = request.args
         framing = arguments.get("framing")
         if framing is None:
-            framing = framing_for(request.headers.get("User-Agent", ""))  # type: ignore[attr-defined]
+            framing = framing_for(request.headers.get("User-Agent", ""))
         elif framing not in (BROWSER, LENGTH):
             return fault(400, f"framing={framing}: expected {BROWSER} or {LENGTH}")
         viewer = arguments.get("viewer", "")
         if viewer and not is_token(viewer):
             return fault(400, f"viewer: expected 1 to {TOKEN_LENGTH} of A-Z, a-z, 0-9, _ and -")
-        return await self._stream(request, camera.hub, framing, viewer, headers.stream())  # type: ignore[operator,no-any-return]
+        return await self._stream(request, camera.hub, framing, viewer, headers.stream())
 
-    async def snapshot(self, request: object, name: "str | None" = None) -> Response:
+    async def snapshot(self, request: Request, name: "str | None" = None) -> Response:
         """Answer `/snapshot.jpg`: the next frame captured, or an older one if `max_age_ms` allows it."""
         camera = self.find(name)
         if camera is None:
             return self._no_camera(name)
-        text = request.args.get("max_age_ms", "0")  # type: ignore[attr-defined]
+        text = request.args.get("max_age_ms", "0")
         max_age_ms = int(text) if text.isdigit() and len(text) < 10 else -1
         if not 0 <= max_age_ms <= MAX_AGE_MS:
             return fault(400, f"max_age_ms={text}: expected a whole number from 0 to {MAX_AGE_MS}")
@@ -110,9 +117,9 @@ class Routes:
             frame = await camera.snapshot(max_age_ms * 1000)
         except ManyeyesError as error:
             return fault(503, str(error), {"Retry-After": "1"})
-        return Response(frame.data, 200, headers.snapshot(frame.wall_us, len(frame.data)))  # type: ignore[arg-type]
+        return Response(frame.data, 200, headers.snapshot(frame.wall_us, len(frame.data)))
 
-    async def status(self, request: object, name: "str | None" = None) -> Response:
+    async def status(self, request: Request, name: "str | None" = None) -> Response:
         """Answer `/status`: all cameras, or the named one."""
         if name is not None and self.find(name) is None:
             return self._no_camera(name)
@@ -120,12 +127,12 @@ class Routes:
         uptime_s = round((self._clock.now_us() - self._began_us) / 1000000, 1)
         return reply({"version": self._version, "uptime_s": uptime_s, "cameras": shown})
 
-    async def config(self, request: object, name: "str | None" = None) -> Response:
+    async def config(self, request: Request, name: "str | None" = None) -> Response:
         """Answer `/config`: GET shows, POST changes all that is asked or nothing."""
         camera = self.find(name)
         if camera is None:
             return self._no_camera(name)
-        if request.method == "POST":  # type: ignore[attr-defined]
+        if request.method == "POST":
             try:
                 await camera.configure(_changes(request))
             except ConfigError as error:
@@ -134,7 +141,7 @@ class Routes:
                 return fault(503, str(error))
         return reply(camera.config())
 
-    async def slash(self, request: object, name: str) -> Response:
+    async def slash(self, request: Request, name: str) -> Response:
         """Answer `/cams/NAME`: the page's links are relative, so its path must end with a slash."""
         if self.find(name) is None:
             return self._no_camera(name)
@@ -142,7 +149,7 @@ class Routes:
         all_headers["Location"] = name + "/"
         return Response("", 308, all_headers)
 
-    async def list_cameras(self, request: object) -> Response:
+    async def list_cameras(self, request: Request) -> Response:
         """Answer `/cams`."""
         return reply({"cameras": [{"name": camera.name, "url": f"cams/{camera.name}/"} for camera in self.cameras]})
 
@@ -154,7 +161,7 @@ def reply(body: "dict[str, object]", status: int = 200, more: "dict[str, str] | 
     """Return a JSON reply."""
     all_headers = headers.common()
     all_headers.update(more or {})
-    return Response(body, status, all_headers)
+    return Response(body, status, all_headers)  # type: ignore[arg-type]  # Microdot's stubs leave out dict
 
 
 def fault(status: int, message: str, more: "dict[str, str] | None" = None) -> Response:
@@ -162,14 +169,14 @@ def fault(status: int, message: str, more: "dict[str, str] | None" = None) -> Re
     return reply({"error": message}, status, more)
 
 
-def _changes(request: object) -> "dict[str, object]":
+def _changes(request: Request) -> "dict[str, object]":
     """Return the JSON object in a POST.
 
     Raises:
         ConfigError: If there is none.
     """
     try:
-        changes = request.json  # type: ignore[attr-defined]
+        changes = request.json
     except ValueError as error:
         raise ConfigError(f"body is no JSON ({error}): expected an object like {{\"quality\": 80}}") from error
     if not isinstance(changes, dict):
@@ -177,7 +184,7 @@ def _changes(request: object) -> "dict[str, object]":
     return changes
 
 
-def make_app(cameras: "list[Camera]", stream: object = portable_stream, version: str = "", named: bool = True) -> Microdot:
+def make_app(cameras: "list[Camera]", stream: "Stream" = portable_stream, version: str = "", named: bool = True) -> Microdot:
     """Return the app that serves these cameras.
 
     Args:
@@ -205,8 +212,8 @@ def make_app(cameras: "list[Camera]", stream: object = portable_stream, version:
     return app
 
 
-def _asset_handler(routes: Routes, file: str) -> object:
-    async def handler(request: object, name: "str | None" = None) -> Response:
+def _asset_handler(routes: Routes, file: str) -> "Handler":
+    async def handler(request: Request, name: "str | None" = None) -> Response:
         return await routes.asset(request, file)
 
     return handler
@@ -224,8 +231,8 @@ def _add_faults(app: Microdot) -> None:
         app.errorhandler(status)(_fault_handler(status, message))
 
 
-def _fault_handler(status: int, message: str) -> object:
-    async def handler(request: object) -> Response:
+def _fault_handler(status: int, message: str) -> "Handler":
+    async def handler(request: Request) -> Response:
         return fault(status, message)
 
     return handler
