@@ -153,6 +153,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # By their folder, so that `make unit` never starts a browser because a mark was forgotten.
+    for item in items:
+        if "tests/browser/" in item.path.as_posix():
+            item.add_marker(pytest.mark.browser)
+
+
 def pytest_collection_finish() -> None:
     # What is there by now stays to the end: out of the collector's sight, collecting after each test is cheap.
     gc.collect()

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -31,10 +32,15 @@ LADDER: dict[str, set[str]] = {
     "testing": {*_BOXES, *_AIO},  # imported by nothing in src
 }
 
-# The folders whose files run on MicroPython too, with the modules they may import. Each has what is below it.
+# What runs on MicroPython too, with the modules it may import, apart from imports for type checkers.
 _CORE_IMPORTS = {"struct", "binascii", "errno"}
 _AIO_IMPORTS = {*_CORE_IMPORTS, "asyncio", "time", "sys"}
-SHARED_IMPORTS = {"core": _CORE_IMPORTS, "aio": _AIO_IMPORTS, "web": {*_AIO_IMPORTS, "json", "microdot"}}
+SHARED_IMPORTS: dict[str, set[str]] = {
+    "core": _CORE_IMPORTS,
+    "aio": _AIO_IMPORTS,
+    "web": {*_AIO_IMPORTS, "json", "microdot"},
+    "__init__": set(),  # of the package: a cam imports it on its way to the others
+}
 COMPAT = "aio/compat.py"  # where the runtimes' differences live
 
 # On the host all of the standard library is allowed, and of the rest only this, only there.
@@ -120,18 +126,30 @@ def third_party(module: Module) -> Iterator[Finding]:
 def shared_imports(module: Module) -> Iterator[Finding]:
     if not module.shared:
         return
-    guarded = set()
-    if module.path == COMPAT:
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.Try) and any(_names(handler.type) & _MISSING for handler in node.handlers):
-                guarded.update(id(child) for child in ast.walk(node))
+    never_run = {
+        id(child)
+        for node in ast.walk(module.tree)
+        if _is_guard(node, module)
+        for statement in node.body
+        for child in ast.walk(statement)
+    }
     for node, box, name in module.imports():
         top = name.partition(".")[0]
-        if not box and top not in SHARED_IMPORTS[module.box] and id(node) not in guarded:
+        if not box and top not in SHARED_IMPORTS[module.box] and id(node) not in never_run:
             yield node.lineno, f"{module.box} may not import {top}: MicroPython, or purity, forbids it"
 
 
 _MISSING = {"ImportError", "ModuleNotFoundError"}
+
+
+def _is_guard(node: ast.AST, module: Module) -> TypeGuard[ast.If | ast.Try]:
+    """Say whether a statement keeps its body from MicroPython."""
+    if isinstance(node, ast.If):
+        test = ast.unparse(node.test)
+        return test == "TYPE_CHECKING" or (test == "not MICROPYTHON" and module.path == COMPAT)
+    if isinstance(node, ast.Try) and module.path == COMPAT:
+        return any(_names(handler.type) & _MISSING for handler in node.handlers)
+    return False
 
 
 def _names(node: ast.AST | None) -> set[str]:
@@ -256,6 +274,8 @@ BAD: list[tuple[Rule, str, str, str]] = [
         "may not import threading",
     ),
     (shared_imports, "aio/compat.py", "import threading", "aio may not import threading"),
+    (shared_imports, "aio/x.py", "if not MICROPYTHON:\n    import threading", "aio may not import threading"),
+    (shared_imports, "__init__.py", "from typing import Any", "__init__ may not import typing"),
     (shared_imports, "aio/x.py", "from typing import TYPE_CHECKING", "aio may not import typing"),
     (shared_imports, "web/x.py", "from functools import partial", "web may not import functools"),
     (runtime_checks, "web/x.py", "try:\n    import json\nexcept ImportError:\n    json = None", "except ImportError"),
@@ -290,6 +310,8 @@ GOOD: list[tuple[Rule, str, str]] = [
     (ladder, "sources/__init__.py", "from .base import Clock\nfrom . import pattern"),
     (third_party, "sources/video.py", "import av\nimport numpy\nimport os.path"),
     (shared_imports, "aio/compat.py", "try:\n    from threading import get_ident\nexcept ImportError:\n    pass"),
+    (shared_imports, "aio/compat.py", "if not MICROPYTHON:\n    import threading"),
+    (shared_imports, "core/x.py", "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    from typing import Any"),
     (shared_imports, "sources/x.py", "import threading"),
     (runtime_checks, "aio/compat.py", "import sys\nx = sys.implementation"),
     (runtime_checks, "sources/x.py", "try:\n    import av\nexcept ImportError:\n    av = None"),
@@ -324,14 +346,17 @@ def test_rule_passes(rule: Rule, path: str, source: str) -> None:
 def missing_tests(modules: dict[str, str], tests: set[str]) -> list[str]:
     """Return the modules without a mirrored test: core/x.py has tests/core/test_x.py.
 
-    A package's `__init__.py` with code in it has the test of the package's name: tests/sources/test_sources.py.
+    A folder's `__init__.py` with code in it has the test of the folder's name, tests/sources/test_sources.py; the
+    package's own has tests/test_exports.py.
     """
     missing = []
     for path, source in modules.items():
         folder, _, name = path.rpartition("/")
-        if name == "__init__.py" and not _has_code(source):
-            continue
-        stem = (folder or "manyeyes") if name == "__init__.py" else name.removesuffix(".py")
+        stem = name.removesuffix(".py")
+        if stem == "__init__":
+            if not _has_code(source):
+                continue
+            stem = folder or "exports"
         test = f"{folder}/test_{stem.strip('_')}.py".lstrip("/")
         if test not in tests and path not in NO_OWN_TEST:
             missing.append(f"src/manyeyes/{path}: no tests/{test}")
@@ -354,10 +379,12 @@ def test_every_module_has_its_test() -> None:
 
 
 def test_a_module_without_its_test_is_flagged() -> None:
-    modules = {"core/x.py": "", "sources/__init__.py": "def f(): pass", "core/__init__.py": '"""Empty."""', "y.py": ""}
+    code = "def f(): pass"
+    modules = {"core/x.py": "", "sources/__init__.py": code, "core/__init__.py": "", "__init__.py": code, "y.py": ""}
     assert [line.partition(":")[0] for line in missing_tests(modules, {"test_x.py", "core/test_y.py"})] == [
         "src/manyeyes/core/x.py",
         "src/manyeyes/sources/__init__.py",
+        "src/manyeyes/__init__.py",
         "src/manyeyes/y.py",
     ]
-    assert not missing_tests(modules, {"core/test_x.py", "sources/test_sources.py", "test_y.py"})
+    assert not missing_tests(modules, {"core/test_x.py", "sources/test_sources.py", "test_exports.py", "test_y.py"})

@@ -1,6 +1,6 @@
 """The shared code on a real MicroPython: every shared file compiles there, every shared test passes there.
 
-Shared are `src/manyeyes/{core,aio,web}` and `tests/{core,aio,web}/test_*.py`, apart from tests with `hypothesis` in
+Shared are `src/manyeyes/{core,aio,web}`, the package's `__init__.py`, and `tests/{core,aio,web}/test_*.py`, apart from tests with `hypothesis` in
 their name. Microdot comes from where CPython has it, alone in a folder of its own: MicroPython must not find the rest
 of site-packages.
 """
@@ -21,7 +21,8 @@ pytestmark = pytest.mark.micropython
 
 ROOT = Path(__file__).parent.parent
 SHARED = ("core", "aio", "web")
-SOURCES = sorted(path for box in SHARED for path in (ROOT / "src" / "manyeyes" / box).rglob("*.py"))
+PACKAGE = ROOT / "src" / "manyeyes"
+SOURCES = [PACKAGE / "__init__.py", *sorted(path for box in SHARED for path in (PACKAGE / box).rglob("*.py"))]
 TESTS = sorted(
     path for box in SHARED for path in (ROOT / "tests" / box).glob("test_*.py") if "hypothesis" not in path.name
 )

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from .aio.stream import FrameStream
     from .core.errors import BadFrame, ConfigError, EncodeError, HubClosed, ManyeyesError, SourceError
     from .core.frame import Frame
-    from .server import Hub, Server
+    from .core.multipart import STREAM_CONTENT_TYPE
+    from .server import Hub, Server, open_camera
     from .sources import open_source
     from .web.app import make_app
 
@@ -42,10 +43,13 @@ _HOMES = {
     "Source": "aio.source",
     "SourceError": "core.errors",
     "make_app": "web.app",
+    "STREAM_CONTENT_TYPE": "core.multipart",
+    "open_camera": "server",
     "open_source": "sources",
 }
 
 __all__ = [
+    "STREAM_CONTENT_TYPE",
     "AsyncCSI",
     "BadFrame",
     "Camera",
@@ -60,6 +64,7 @@ __all__ = [
     "Source",
     "SourceError",
     "make_app",
+    "open_camera",
     "open_source",
 ]
 

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import os
 import sys
+from typing import NoReturn
 
 from . import __version__
 from .config import Settings, parse_cameras, validated
@@ -35,50 +36,78 @@ then look at
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
-        prog="manyeyes", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--version", action="version", version=f"manyeyes {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
-    _add_serve(commands)
-    return parser
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with a command line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2."""
+        self.exit(2, f"manyeyes: {message}; see manyeyes --help\n")
 
 
-def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def build_parser() -> Parser:
+    """Return the parser of `manyeyes serve`, the one command there is so far and the default one."""
     defaults = Settings()
-    serve = commands.add_parser(
-        "serve",
-        help="serve cameras to browsers (the default command)",
+    serve = Parser(
+        prog="manyeyes",
+        usage="manyeyes [serve] [OPTION ...] [[NAME=]SOURCE ...]",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # an abbreviation would break when an option is added
     )
     serve.add_argument("sources", nargs="*", metavar="[NAME=]SOURCE", help="what to show; default: test:")
+    serve.add_argument("--version", action="version", version=f"manyeyes {__version__}")
     network = serve.add_argument_group("network")
-    network.add_argument("--host", default=defaults.host, help="address to listen on (default: %(default)s, this machine only)")
-    network.add_argument("--port", type=int, default=defaults.port, help="port to listen on; 0 picks a free one (default: %(default)s)")
-    network.add_argument("--open", action="store_true", help="allow --host beyond this machine: anybody who can reach it can watch and change settings")
+    network.add_argument(
+        "--host", default=defaults.host, help="address to listen on (default: %(default)s, this machine only)"
+    )
+    network.add_argument(
+        "--port", type=int, default=defaults.port, help="port to listen on; 0 picks a free one (default: %(default)s)"
+    )
+    network.add_argument(
+        "--open",
+        action="store_true",
+        help="allow --host beyond this machine: anybody who can reach it can watch and change settings",
+    )
     network.add_argument("--stall-timeout", type=float, metavar="S", dest="stall_timeout_s", default=defaults.stall_timeout_s,
                          help="close a viewer that has taken nothing for this long (default: %(default)g s)")  # fmt: skip
-    network.add_argument("--max-connections", type=int, metavar="N", default=defaults.max_connections, help="viewers and requests at one time; one more gets a 503 (default: %(default)s)")
+    network.add_argument(
+        "--max-connections",
+        type=int,
+        metavar="N",
+        default=defaults.max_connections,
+        help="viewers and requests at one time; one more gets a 503 (default: %(default)s)",
+    )
     picture = serve.add_argument_group("picture")
     picture.add_argument("--size", metavar="WxH", help="picture size to ask the sources for")
     picture.add_argument("--fps", type=float, metavar="N", help="frames per second, at most")
-    picture.add_argument("--quality", type=int, metavar="Q", default=defaults.quality, help="JPEG quality, 1 to 100, where frames are encoded here (default: %(default)s)")
+    picture.add_argument(
+        "--quality",
+        type=int,
+        metavar="Q",
+        default=defaults.quality,
+        help="JPEG quality, 1 to 100, where frames are encoded here (default: %(default)s)",
+    )
     camera = serve.add_argument_group("camera")
-    camera.add_argument("--linger", type=float, metavar="S", dest="linger_s", default=defaults.linger_s, help="close a camera this long after its last viewer left (default: %(default)g s)")
+    camera.add_argument(
+        "--linger",
+        type=float,
+        metavar="S",
+        dest="linger_s",
+        default=defaults.linger_s,
+        help="close a camera this long after its last viewer left (default: %(default)g s)",
+    )
     camera.add_argument("--always-on", action="store_true", help="open cameras at once and never close them")
     serve.add_argument("-v", "--verbose", action="store_true", help="log more, to stderr")
+    return serve
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Parse a command line; `serve` may be left out."""
-    parser = build_parser()
-    if not arguments or arguments[0] not in ("serve", "-h", "--help", "--version"):
-        arguments = ["serve", *arguments]
-    return parser.parse_args(arguments)
+    if arguments[:1] == ["serve"]:
+        arguments = arguments[1:]
+    # Intermixed: sources may stand before, between and after the options.
+    return build_parser().parse_intermixed_args(arguments)
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
@@ -97,13 +126,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the program; returns its exit code: 0 after a signal, 2 for a wrong setting, 1 for any other error."""
     parsed = parse(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(
-        stream=sys.stderr, level=logging.DEBUG if parsed.verbose else logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+        stream=sys.stderr,
+        level=logging.DEBUG if parsed.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
     )
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     from .server import serve  # here, so that --help and a wrong option answer at once
 
     try:
-        asyncio.run(serve(settings_from(parsed)))
+        asyncio.run(serve(settings_from(parsed), _say))
     except ConfigError as error:
         print(f"manyeyes: {error}", file=sys.stderr)
         return 2
@@ -114,3 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # the line that scripts wait for

@@ -81,9 +81,13 @@ def parse_cameras(texts: list[str]) -> tuple[CameraSettings, ...]:
                     "cameras", name, "names that differ",
                 )  # fmt: skip
         if any(camera.name == name for camera in cameras):
-            raise ConfigError(f"camera name {name} is used twice: give each its own", "cameras", name, "names that differ")
+            raise ConfigError(
+                f"camera name {name} is used twice: give each its own", "cameras", name, "names that differ"
+            )
         if not source:
-            raise ConfigError(f"{name}=: no source; expected {name}=SOURCE, as in {name}=test:", "cameras", "", "a source")
+            raise ConfigError(
+                f"{name}=: no source; expected {name}=SOURCE, as in {name}=test:", "cameras", "", "a source"
+            )
         cameras.append(CameraSettings(name=name, source=source))
     return tuple(cameras)
 

@@ -11,6 +11,8 @@ import logging
 import resource
 import select
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from . import __version__
@@ -18,14 +20,14 @@ from .aio.camera import Camera
 from .aio.capture import Capture
 from .aio.hub import Hub as BaseHub
 from .aio.push import PushHub
-from .config import CameraSettings, Settings
-from .core.errors import ConfigError, SourceError
+from .config import NAME_RULE, CameraSettings, Settings, parse_cameras, validated
+from .core.errors import ConfigError, HubClosed, ManyeyesError, SourceError
 from .delivery.addresses import is_loopback, reachable, url
 from .delivery.connection import stream
 from .delivery.listener import Listener, bind
 from .encoders import HostEncoder
 from .sources import open_source, parse_size, refuse_bad
-from .web.app import fault, make_app, portable_stream
+from .web.app import fault, is_token, make_app, portable_stream
 
 log = logging.getLogger("manyeyes")
 
@@ -60,6 +62,23 @@ def make_camera(settings: CameraSettings, common: Settings) -> Camera:
     return Camera(hub, capture)
 
 
+def open_camera(source: str, name: str = "cam", **settings: object) -> Camera:
+    """Return a camera without a server, for programs that show it in their own.
+
+        async with manyeyes.open_camera("test:") as camera:
+            stream = manyeyes.FrameStream(camera.hub)
+
+    Args:
+        source: As on the command line.
+        name: Its name in `/status`.
+        settings: The fields of `config.Settings` that concern cameras: size, fps, quality, linger_s, always_on.
+
+    Raises:
+        ConfigError: If a setting is wrong.
+    """
+    return make_camera(CameraSettings(name=name, source=source), validated(**settings))
+
+
 class Server:
     """One listening address with cameras behind it.
 
@@ -76,18 +95,21 @@ class Server:
     """
 
     def __init__(self, *cameras: "BaseHub | Camera | str", **settings: object) -> None:
-        from .config import parse_cameras, validated
-
         self.settings = validated(**settings)
         texts = [camera for camera in cameras if isinstance(camera, str)]
         named = iter([make_camera(one, self.settings) for one in parse_cameras(texts)])
         self.cameras = [
-            next(named) if isinstance(camera, str) else Camera(camera) if isinstance(camera, BaseHub) else camera for camera in cameras
+            next(named) if isinstance(camera, str) else Camera(camera) if isinstance(camera, BaseHub) else camera
+            for camera in cameras
         ]
         names = [camera.name for camera in self.cameras]
         for name in names:
+            if not is_token(name):
+                raise ConfigError(f"camera name {name!r}: expected {NAME_RULE}", "cameras", name, NAME_RULE)
             if names.count(name) > 1:
-                raise ConfigError(f"camera name {name} is used twice: give each its own", "cameras", name, "names that differ")
+                raise ConfigError(
+                    f"camera name {name} is used twice: give each its own", "cameras", name, "names that differ"
+                )
         self._listener: Listener | None = None
 
     @classmethod
@@ -103,9 +125,15 @@ class Server:
         Raises:
             ConfigError: If a setting turns out to be impossible: a file that is no video, a host that is
                 not this machine's, a host beyond loopback without `open`.
-            ManyeyesError: If the port is taken.
+            ManyeyesError: If the port is taken, or the server runs already.
+            HubClosed: If it ran before: its cameras were closed with it.
         """
         settings = self.settings
+        if self._listener is not None:
+            raise ManyeyesError(f"the server runs already, at {self.url}")
+        for camera in self.cameras:
+            if camera.hub.closed:
+                raise HubClosed(f"camera {camera.name} was closed with the server that had it: make new ones of both")
         if not settings.open and not is_loopback(settings.host):
             raise ConfigError(
                 f"--host {settings.host} lets other machines in, and there are no passwords yet: add --open if that is meant",
@@ -117,32 +145,42 @@ class Server:
                     await refuse_bad(camera.capture.source)
                 except SourceError as error:
                     raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
+        connections = _connections(settings.max_connections)
         sock = bind(settings.host, settings.port)
         # Without epoll (macOS) streams go out as ordinary bodies: correct, but their age is not bounded.
         deliver = stream if hasattr(select, "epoll") else portable_stream
         app = make_app(self.cameras, deliver, __version__)
-        self._listener = Listener(sock, app, fault, int(settings.stall_timeout_s * 1000000), _connections(settings.max_connections))
+        self._listener = Listener(sock, app, fault, int(settings.stall_timeout_s * 1000000), connections)
         self._listener.start()
         for camera in self.cameras:
-            if camera.capture is not None:
-                camera.capture.start()
+            camera.start()
+
+    async def serve_forever(self) -> None:
+        """Serve until SIGINT or SIGTERM; the program decides what then."""
+        with _stop_signals() as stop:
+            await stop.wait()
 
     async def aclose(self) -> None:
         """End all streams, close all sources, free everything; harmless when it is not running."""
         listener, self._listener = self._listener, None
-        if listener is not None:
-            await listener.aclose()
-        for camera in self.cameras:
-            if camera.capture is not None:
-                await camera.capture.stop()
-                camera.capture.encoder.close()
-            camera.hub.close()
+        try:
+            if listener is not None:
+                await listener.aclose()
+        finally:
+            for camera in self.cameras:
+                await camera.aclose()
 
     async def __aenter__(self) -> "Server":
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.aclose()
+            raise
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.aclose()
 
     @property
@@ -175,26 +213,39 @@ def _connections(wanted: int) -> int:
     return wanted
 
 
-async def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; prints one line on stdout once it listens.
+async def serve(settings: Settings, announce: Callable[[str], object]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        settings: What to serve, and where.
+        announce: Called with one line once it listens.
 
     Raises:
         ConfigError: If a setting is wrong; nothing was started.
         ManyeyesError: If it cannot listen.
     """
+    # The signals first: who reads the line below may send one at once.
+    with _stop_signals() as stop:
+        async with Server.from_settings(settings) as server:
+            names = ",".join(camera.name for camera in server.cameras)
+            announce(f"manyeyes: serving {names} at {server.url}")
+            if settings.open:
+                for one in server.urls:
+                    log.info("reachable at %s", one)
+            await stop.wait()
+            log.info("stopping")
+
+
+@contextmanager
+def _stop_signals() -> Iterator[asyncio.Event]:
+    """Give an event that SIGINT and SIGTERM set, instead of what they do otherwise."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
         loop.add_signal_handler(number, stop.set)
-    server = Server.from_settings(settings)
     try:
-        await server.start()
-        names = ",".join(camera.name for camera in server.cameras)
-        print(f"manyeyes: serving {names} at {server.url}", flush=True)  # the line that scripts wait for
-        if settings.open:
-            for one in server.urls:
-                log.info("reachable at %s", one)
-        await stop.wait()
-        log.info("stopping")
+        yield stop
     finally:
-        await server.aclose()
+        for number in numbers:
+            loop.remove_signal_handler(number)

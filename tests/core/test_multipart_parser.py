@@ -1,6 +1,5 @@
 import unittest
 
-from manyeyes.core.boundary import boundary_of
 from manyeyes.core.errors import ProtocolError
 from manyeyes.core.multipart import FIRST_HEADER, Part
 from manyeyes.core.multipart_parser import MultipartParser
@@ -101,7 +100,12 @@ RESYNCS = (
     ("all too small", wrong(-5, -5, -5, -5, -5), (None, B, C, A, C), 5),
     ("all too large", wrong(20, 20, 20, 20, 20), (None, C, A, C), 4),
     ("all larger than the next part", wrong(NEXT, NEXT, NEXT, NEXT, NEXT), (None, A, C), 3),
-    ("line end counted too", wrong(2, 2, 2, 2, 2), (A + b"\r\n", B + b"\r\n", C + b"\r\n", A + b"\r\n", C + b"\r\n"), 0),
+    (
+        "line end counted too",
+        wrong(2, 2, 2, 2, 2),
+        (A + b"\r\n", B + b"\r\n", C + b"\r\n", A + b"\r\n", C + b"\r\n"),
+        0,
+    ),
     ("two in turn", wrong(-1, 0, -1, 0, 0), (None, B, None, A, C), 2),
 )
 
@@ -165,7 +169,15 @@ class TestStreams(unittest.TestCase):
         self.assertEqual(last, B[: len(last)])
 
     def test_empty_parts_are_not_given_out(self):
-        for data in (b"", b"--frame\r\n", b"--frame\r\n\r\n", FIRST_HEADER, FIRST_HEADER * 3, part(b"") * 3, CLOSED * 2):
+        for data in (
+            b"",
+            b"--frame\r\n",
+            b"--frame\r\n\r\n",
+            FIRST_HEADER,
+            FIRST_HEADER * 3,
+            part(b"") * 3,
+            CLOSED * 2,
+        ):
             for step in (1, 99):
                 self.assertEqual((data, bodies("frame", data, step)), (data, []))
 
@@ -267,7 +279,9 @@ class TestLimits(unittest.TestCase):
     def test_headers(self):
         for text in (b"X: " + b"y" * 90, b"X: y\r\n" * 20, b"y" * 101, b"\xff" * 101):
             for step in (1, 30, 9999):
-                got = self.failure(MultipartParser("frame", max_header_bytes=100), part(A) + b"--frame\r\n" + text, step)
+                got = self.failure(
+                    MultipartParser("frame", max_header_bytes=100), part(A) + b"--frame\r\n" + text, step
+                )
                 self.assertEqual((text, step, got[0]), (text, step, 1))
                 at = len(part(A)) + 9 + 100
                 self.assertEqual((text, step, got[1]), (text, step, at if len(text) >= 100 else None))
@@ -287,31 +301,3 @@ class TestLimits(unittest.TestCase):
                 parser.feed(part(A))
         with self.assertRaises(ProtocolError):
             parser.finish()
-
-
-class TestBoundaryOf(unittest.TestCase):
-    def test_values(self):
-        table = (
-            ("multipart/x-mixed-replace; boundary=frame", "frame"),
-            ("multipart/x-mixed-replace;boundary=frame", "frame"),
-            ("multipart/x-mixed-replace;  Boundary=frame", "frame"),
-            ('multipart/x-mixed-replace; BOUNDARY="frame"', "frame"),
-            ("multipart/x-mixed-replace; boundary=--frame", "frame"),
-            ('multipart/x-mixed-replace; boundary="--frame"', "frame"),
-            ("multipart/x-mixed-replace; boundary = frame ; charset=x", "frame"),
-            ('multipart/x-mixed-replace; x="a;boundary=no"; boundary=yes; boundary=again', "yes"),
-            ('multipart/x-mixed-replace; boundary="a; b=c"', "a; b=c"),
-            ("multipart/x-mixed-replace; boundary=a=b", "a=b"),
-            ('multipart/x-mixed-replace; boundary="frame', "frame"),
-            ("boundary=frame", "frame"),
-            ("multipart/x-mixed-replace; boundary=", None),
-            ('multipart/x-mixed-replace; boundary=""', None),
-            ("multipart/x-mixed-replace; boundary=--", None),
-            ("multipart/x-mixed-replace; boundary", None),
-            ("multipart/x-mixed-replace; x-boundary=frame", None),
-            ("multipart/x-mixed-replace", None),
-            ("image/jpeg", None),
-            ("", None),
-        )
-        for value, expected in table:
-            self.assertEqual((value, boundary_of(value)), (value, expected))

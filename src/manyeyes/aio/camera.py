@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ..core.errors import ConfigError, SourceNoSignal
+from ..core.errors import ConfigError, HubClosed, SourceNoSignal
 from ..core.frame import JPEG, Frame
 from .capture import IDLE, LIVE, Capture
 from .compat import wait_for_us
@@ -23,6 +23,25 @@ class Camera:
     def __init__(self, hub: Hub, capture: "Capture | None" = None) -> None:
         self.hub = hub
         self.capture = capture
+
+    def start(self) -> None:
+        """Have the capture loop run, so that the first viewer opens the source."""
+        if self.capture is not None:
+            self.capture.start()
+
+    async def aclose(self) -> None:
+        """End the capture, and every stream of this camera; harmless when done before."""
+        if self.capture is not None:
+            await self.capture.stop()
+            self.capture.encoder.close()
+        self.hub.close()
+
+    async def __aenter__(self) -> "Camera":
+        self.start()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.aclose()
 
     @property
     def name(self) -> str:
@@ -83,20 +102,22 @@ class Camera:
         if capture is None:
             return
         rest = dict(changes)
-        quality = rest.pop("quality", None)
-        if quality is not None and not (_is_int(quality) and 1 <= quality <= 100):  # type: ignore[operator]
+        quality = rest.pop("quality", capture.encoder.quality)
+        if not (_is_int(quality) and 1 <= quality <= 100):  # type: ignore[operator]
             raise ConfigError(f"quality {quality!r}: expected a whole number from 1 to 100", "quality", quality, [1, 100])
-        own_fps = "fps" in capture.source.settings()
-        fps = None if own_fps else rest.pop("fps", None)
-        if fps is not None and not (_is_number(fps) and 0 < fps <= FPS_MAX):  # type: ignore[operator]
+        limited = "fps" in rest and "fps" not in capture.source.settings()
+        fps = rest.pop("fps") if limited else None
+        if limited and not (_is_number(fps) and 0 < fps <= FPS_MAX):  # type: ignore[operator]
             raise ConfigError(f"fps {fps!r}: expected a number above 0, up to {FPS_MAX}", "fps", fps, [0, FPS_MAX])
         if rest:
             capture.source.check(rest)
             await capture.source.apply(rest)
-        if quality is not None:
+        if "quality" in changes:
             capture.encoder.quality = quality  # type: ignore[assignment]
-        if fps is not None:
+        if limited:
             capture.limit.fps = fps  # type: ignore[assignment]
+        elif "fps" in changes:
+            capture.limit.fps = 0  # the source keeps its own rate now; an older limit must not hold it back
 
     async def snapshot(self, max_age_us: int = 0) -> Frame:
         """Return one frame: the next that is captured from now on, unless an older one will do.
@@ -106,7 +127,7 @@ class Camera:
 
         Raises:
             SourceNoSignal: If none came within 3 s, with the reason.
-            HubClosed: If the camera was closed.
+            HubClosed: If the camera was closed, before or meanwhile.
         """
         asked_us = self.hub.clock.now_us()
         latest = self.hub.latest
@@ -115,7 +136,9 @@ class Camera:
         subscription = self.hub.subscribe(listed=False)
         try:
             return await wait_for_us(_captured_after(subscription, asked_us), SNAPSHOT_TIMEOUT_US)  # type: ignore[no-any-return]
-        except (asyncio.TimeoutError, StopAsyncIteration) as error:
+        except StopAsyncIteration:
+            raise HubClosed(f"camera {self.name} was closed") from None
+        except asyncio.TimeoutError as error:
             reason = self.capture.reason if self.capture is not None else ""
             raise SourceNoSignal(reason or f"no frame within {SNAPSHOT_TIMEOUT_US // 1000000} s") from error
         finally:

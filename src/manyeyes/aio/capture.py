@@ -79,7 +79,9 @@ class Capture:
         self._stopping = False
 
     def start(self) -> None:
-        """Start the loop as a task of the running event loop."""
+        """Start the loop as a task of the running event loop; harmless when it runs."""
+        if self._task is not None and not self._task.done():
+            return
         self._stopping = False
         self._task = asyncio.create_task(self.run())
 

@@ -1,7 +1,7 @@
 """The only file that knows on which runtime it is: CPython or MicroPython.
 
 Everything else in core/, aio/ and web/ is one text for both. What differs is here as small
-functions with one meaning: the clocks, a wait with a limit, threads, printing an exception.
+functions with one meaning: the clocks, a wait with a limit, ending a task, threads, printing an exception.
 """
 
 import asyncio
@@ -43,6 +43,15 @@ if not MICROPYTHON:
         async with asyncio.timeout(timeout_us / 1000000):
             return await coroutine
 
+    async def end_task(task: "asyncio.Task[Any]") -> None:
+        """Cancel a task and wait until it has ended, however it ends.
+
+        Cancelling this ends only the waiting; that `await task` would cancel the task a second time, in
+        the middle of its cleaning up, and the two cancellations could not be told apart.
+        """
+        task.cancel()
+        await asyncio.wait([task])
+
     class ThreadSafeFlag:
         """MicroPython's `asyncio.ThreadSafeFlag`: set from any thread or interrupt, awaited by one task."""
 
@@ -55,8 +64,11 @@ if not MICROPYTHON:
             loop = self._loop
             if loop is None:
                 self._event.set()
-            elif not loop.is_closed():
+                return
+            try:
                 loop.call_soon_threadsafe(self._event.set)
+            except RuntimeError:  # that loop is closed: nobody waits any more
+                pass
 
         async def wait(self) -> None:
             """Wait until it is set, and clear it."""
@@ -102,18 +114,32 @@ else:
     async def wait_for_us(coroutine: "Coroutine[Any, Any, Any]", timeout_us: int) -> "Any":
         return await asyncio.wait_for_ms(coroutine, (timeout_us + 999) // 1000)  # type: ignore[attr-defined]
 
+    async def end_task(task: "asyncio.Task[Any]") -> None:
+        task.cancel()
+        try:
+            await task
+        except (asyncio.CancelledError, Exception):  # noqa: BLE001
+            pass
+
     ThreadSafeFlag = asyncio.ThreadSafeFlag  # type: ignore[attr-defined,misc]
 
     class SystemClock:  # type: ignore[no-redef]
         def __init__(self) -> None:
             self._ticks_us = time.ticks_us()  # type: ignore[attr-defined]
-            self._elapsed_us = 0
+            self._ticks_ms = time.ticks_ms()  # type: ignore[attr-defined]
+            self._elapsed_us = 1  # 0 means "not known" in a frame
 
         def now_us(self) -> int:
-            # ticks_us wraps at 2**30 (18 minutes): add up the differences. The capture loop asks more often.
-            ticks_us = time.ticks_us()  # type: ignore[attr-defined]
-            self._elapsed_us += time.ticks_diff(ticks_us, self._ticks_us)  # type: ignore[attr-defined]
-            self._ticks_us = ticks_us
+            # Ticks wrap at 2**30 and their differences are good for half of that: 9 minutes of ticks_us, which
+            # a cam that nobody watches sleeps through, 6 days of ticks_ms. After more the clock stands, but
+            # never goes back.
+            ticks_us, ticks_ms = time.ticks_us(), time.ticks_ms()  # type: ignore[attr-defined]
+            elapsed_ms = time.ticks_diff(ticks_ms, self._ticks_ms)  # type: ignore[attr-defined]
+            if 0 <= elapsed_ms < 500000:
+                self._elapsed_us += max(0, time.ticks_diff(ticks_us, self._ticks_us))  # type: ignore[attr-defined]
+            else:
+                self._elapsed_us += max(0, elapsed_ms) * 1000
+            self._ticks_us, self._ticks_ms = ticks_us, ticks_ms
             return self._elapsed_us
 
         def wall_us(self) -> int:

@@ -86,7 +86,7 @@ class Hub:
         self.latest = frame
         now_us = self.clock.now_us()
         if not self.current:  # a pause is no slow rate
-            self.rate.reset(now_us, self.published - 1)
+            self.rate.reset(now_us, self.published)
             self.since_us = now_us
         self.current = True
         self.rate.sample(now_us, self.published)
@@ -95,7 +95,7 @@ class Hub:
 
     def _checked(self, picture: "Any") -> Frame:
         if isinstance(picture, (bytes, bytearray)):
-            picture = Frame(picture, capture_us=self.clock.now_us(), wall_us=self.clock.wall_us())
+            picture = Frame(picture)
         if not isinstance(picture, Frame) or picture.format != JPEG:
             raise EncodeError(f"cannot publish {picture!r}: expected JPEG bytes or a JPEG Frame; encode it first")
         if not picture.checked:
@@ -105,6 +105,7 @@ class Hub:
                 self.bad_frames += 1
                 raise
             picture.checked = True
+        picture.stamp(self.clock.now_us(), self.clock.wall_us())
         return picture
 
     def pause(self) -> None:
@@ -192,7 +193,7 @@ class Subscription:
         hub.attach(self)
         hub.join(self._listed)
         self._joined = True
-        if hub.current and hub.latest is not None:
+        if hub.current and hub.latest is not None and not self._box.full:
             self.offer(hub.latest)
 
     def offer(self, frame: Frame) -> None:
@@ -216,11 +217,10 @@ class Subscription:
             StopAsyncIteration: When the hub or this subscription was closed.
         """
         while not self._ended:
+            self._arrived.clear()
             frame: "Frame | None" = self._box.take()
             if frame is not None:
-                self._arrived.clear()
                 return frame
-            self._arrived.clear()
             await self._arrived.wait()
         self.close()
         raise StopAsyncIteration

@@ -5,6 +5,7 @@ It yields memoryviews of the shared part of each frame: nothing is copied for a 
 picture gets on a slow link is up to the framework that writes it; the host's own delivery bounds it.
 """
 
+from ..core.errors import HubClosed
 from ..core.frame import Frame
 from ..core.multipart import BROWSER, FIRST_HEADER
 from .hub import Hub, Subscription
@@ -23,12 +24,13 @@ class FrameStream:
         peer: Its address, for `/status`.
     """
 
+    _subscription: "Subscription | None" = None  # here for __del__, when __init__ was called wrongly
+
     def __init__(self, hub: Hub, framing: str = BROWSER, id: str = "", peer: str = "") -> None:
         self._hub = hub
         self._framing = framing
         self._id = id
         self._peer = peer
-        self._subscription: "Subscription | None" = None
         self._taken: "Frame | None" = None
         self._closed = False
 
@@ -39,12 +41,15 @@ class FrameStream:
         """Return the next piece of the body.
 
         Raises:
-            StopAsyncIteration: When the hub closes.
+            StopAsyncIteration: When the hub was closed, or this stream.
         """
         if self._closed:
             raise StopAsyncIteration
         if self._subscription is None:
-            self._subscription = self._hub.subscribe(self._id, self._peer)
+            try:
+                self._subscription = self._hub.subscribe(self._id, self._peer)
+            except HubClosed:
+                raise StopAsyncIteration from None
             if self._framing == BROWSER:
                 return FIRST_HEADER
         self._account()
@@ -55,9 +60,11 @@ class FrameStream:
 
     def _account(self) -> None:
         """Book the frame given out last: whoever asks for the next has sent it."""
-        frame = self._taken
+        frame, self._taken = self._taken, None
         if frame is not None and self._subscription is not None:
-            self._subscription.stats.sent(frame.capture_us, len(frame.part.view(self._framing)), self._hub.clock.now_us())
+            stats = self._subscription.stats
+            capture_us = stats.capture_us if frame.placeholder else frame.capture_us
+            stats.sent(capture_us, len(frame.part.view(self._framing)), self._hub.clock.now_us())
 
     def close(self) -> None:
         """Stop watching; harmless when done before."""

@@ -107,9 +107,11 @@ class Boundary:
                 return max(search, len(buffer) - 2)
             line = bytes(buffer[hit + 1 : hit + 1 + _MAX_LINE_BYTES])
             end = line.find(b"\n")
-            if end < 0 and len(line) < _MAX_LINE_BYTES and not at_end:
-                return hit
-            if self.learn((line[:end] if end >= 0 else line).strip()):
+            if end < 0 and len(line) < _MAX_LINE_BYTES:
+                if not at_end:
+                    return hit
+                end = len(line)
+            if end >= 0 and self.learn(line[:end].strip()):
                 return hit
             search = hit + 1
 

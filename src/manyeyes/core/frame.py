@@ -29,8 +29,8 @@ class Frame:
         format: One of this module's constants.
         width: In pixels.
         height: In pixels.
-        capture_us: Monotonic time of capture.
-        wall_us: Unix time of capture.
+        capture_us: Monotonic time of capture; 0: not known, the hub puts in when it got the frame.
+        wall_us: Unix time of capture; 0 as above.
         placeholder: Why there is no real picture, or "" for a frame of the camera's.
         checked: True where the data is known to be a whole JPEG, as an encoder's output is. The
             hub validates every JPEG that is not.
@@ -64,6 +64,13 @@ class Frame:
         self.encode_begin_us = 0
         self.encode_end_us = 0
         self._part: "Part | None" = None
+
+    def stamp(self, now_us: int, wall_us: int) -> None:
+        """Fill in the times of capture where whoever made the frame gave none."""
+        if not self.capture_us:
+            self.capture_us = now_us
+        if not self.wall_us:
+            self.wall_us = wall_us
 
     def encoded(self, jpeg: "bytes | bytearray", begin_us: int, end_us: int) -> "Frame":
         """Return the JPEG frame that an encoder made of this one, with this one's capture times."""

@@ -42,8 +42,39 @@ class Rate:
         return round((count - begin_count) * 1000000 / (now_us - begin_us), 2)
 
 
+class Cohort:
+    """The counters that viewers share as long as each of them takes every frame, whole and at once.
+
+    On a good link that is all of them. Booking a frame is then one addition for the cohort instead of
+    four for each viewer, which cost 10 % of a `send()` each time for 400 viewers.
+
+    Attributes:
+        frames: Frames that each of them was sent.
+        sent_bytes: What these were together.
+        capture_us: Monotonic capture time of the last real (not placeholder) frame.
+        sent_us: When the last frame was through for all of them.
+    """
+
+    __slots__ = ("capture_us", "frames", "sent_bytes", "sent_us")
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.sent_bytes = 0
+        self.capture_us = 0
+        self.sent_us = 0
+
+    def sent(self, capture_us: int, size_bytes: int, now_us: int) -> None:
+        """Book one frame for everybody; a capture time of 0 marks a placeholder."""
+        self.frames += 1
+        self.sent_bytes += size_bytes
+        self.capture_us = capture_us or self.capture_us
+        self.sent_us = now_us
+
+
 class ViewerStats:
     """One viewer's counters and its row in `/status`.
+
+    While the viewer is in a cohort, `settle()` brings the counters up to date.
 
     Attributes:
         id: What the viewer called itself (`?viewer=TOKEN`), or "".
@@ -56,7 +87,10 @@ class ViewerStats:
         pending_us: Monotonic capture time of the frame that is being sent now; 0: none.
     """
 
-    __slots__ = ("capture_us", "dropped", "frames", "id", "peer", "pending_us", "rate", "sent_bytes", "sent_us", "since_us")
+    __slots__ = (
+        "_cohort", "_cohort_bytes", "_cohort_frames", "capture_us", "dropped", "frames", "id", "peer", "pending_us",
+        "rate", "sent_bytes", "sent_us", "since_us",
+    )  # fmt: skip
 
     def __init__(self, now_us: int, id: str = "", peer: str = "") -> None:
         self.id = id
@@ -69,14 +103,50 @@ class ViewerStats:
         self.sent_us = 0
         self.pending_us = 0
         self.rate = Rate(now_us)
+        self._cohort: "Cohort | None" = None
+        self._cohort_frames = 0
+        self._cohort_bytes = 0
 
     def sent(self, capture_us: int, size_bytes: int, now_us: int) -> None:
-        """Book one frame delivered whole."""
+        """Book one frame of which the last bytes are through; a capture time of 0 marks a placeholder.
+
+        Args:
+            capture_us: Monotonic time of capture.
+            size_bytes: How much of it was not booked before.
+            now_us: Monotonic time.
+        """
         self.frames += 1
         self.sent_bytes += size_bytes
-        self.capture_us = capture_us
+        self.capture_us = capture_us or self.capture_us
         self.sent_us = now_us
         self.pending_us = 0
+        self.rate.sample(now_us, self.frames)
+
+    def join(self, cohort: Cohort) -> None:
+        """Be counted with these from now on."""
+        self._cohort = cohort
+        self._cohort_frames = cohort.frames
+        self._cohort_bytes = cohort.sent_bytes
+
+    def leave(self) -> None:
+        """Be counted alone again; harmless when that is so."""
+        self.settle()
+        self._cohort = None
+
+    def settle(self) -> None:
+        """Take over what the cohort has counted since the last time."""
+        cohort = self._cohort
+        if cohort is None or cohort.frames == self._cohort_frames:
+            return
+        self.frames += cohort.frames - self._cohort_frames
+        self.sent_bytes += cohort.sent_bytes - self._cohort_bytes
+        self.capture_us = cohort.capture_us
+        self.sent_us = cohort.sent_us
+        self.join(cohort)
+
+    def sample(self, now_us: int) -> None:
+        """Take the sample that the rate is made of; call it about once a second."""
+        self.settle()
         self.rate.sample(now_us, self.frames)
 
     def age_us(self, now_us: int) -> "int | None":
@@ -92,6 +162,7 @@ class ViewerStats:
 
     def row(self, now_us: int) -> "dict[str, object]":
         """Return the viewer's row for `/status`."""
+        self.settle()
         age_us = self.age_us(now_us)
         return {
             "id": self.id,

@@ -4,6 +4,8 @@ import fcntl
 import socket
 import struct
 
+from ..core.errors import ConfigError
+
 _SIOCGIFADDR = 0x8915  # linux/sockios.h: the interface's IPv4 address
 _IFNAME_BYTES = 16
 
@@ -28,13 +30,27 @@ def reachable(host: str) -> list[str]:
     return sorted(found, key=lambda address: address.startswith("127."))
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach a server that listens on this host."""
+def resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str | int, ...]]]:
+    """Return the addresses that a host's name stands for, as (family, what bind() takes).
+
+    Raises:
+        ConfigError: If it stands for none.
+    """
     try:
-        infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
-    return all(info[4][0] == "::1" or str(info[4][0]).startswith("127.") for info in infos)
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # UnicodeError: "a..b"
+        reason = (getattr(error, "strerror", None) or "no host name").lower()
+        raise ConfigError(f"--host {host}: {reason}; give an address of this machine", "host", host) from error
+    return [(family, address) for family, _, _, _, address in infos]
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach a server that listens on this host.
+
+    Raises:
+        ConfigError: If the host has no address.
+    """
+    return all(str(address[0]) == "::1" or str(address[0]).startswith("127.") for _, address in resolve(host, 0))
 
 
 def url(host: str, port: int) -> str:

@@ -6,6 +6,7 @@ hand over. Every wait has a deadline.
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 
@@ -13,10 +14,12 @@ from microdot import Microdot, Request, Response
 
 from ..aio.compat import CLOCK, SystemClock
 from ..aio.hub import Hub
-from ..core.errors import RequestError
+from ..core.errors import HubClosed, RequestError
 from ..core.multipart import BROWSER, FIRST_HEADER
 from ..core.stats import ViewerStats
 from .http import Head, find_end, parse_head, response_head
+
+log = logging.getLogger(__name__)
 
 HEAD_S = 5.0  # from the first byte, or from the connection, to the end of the head
 BODY_S = 5.0
@@ -28,7 +31,7 @@ LINGER_BYTES = 32 << 20
 _CHUNK_BYTES = 65536
 
 HandOver = Callable[[socket.socket, Hub, str, ViewerStats], None]
-"""What takes over the socket of a stream: (socket, hub, framing, stats)."""
+"""What takes over the socket of a stream: (socket, hub, framing, stats). If it raises, the socket is still ours."""
 
 Fault = Callable[[int, str], Response]
 """What makes the answer to a request that no route sees: (status, message)."""
@@ -83,8 +86,10 @@ class Connection:
             for count in range(REQUESTS):
                 if not await self._one(first=count == 0, last=count == REQUESTS - 1):
                     break
-        except (OSError, TimeoutError):
-            pass  # the client is gone or takes nothing: there is nobody to tell
+        except (OSError, HubClosed):
+            pass  # the client is gone or takes nothing (TimeoutError), or the camera is: there is nobody to tell
+        except Exception:
+            log.exception("unexpected error while answering %s", self._peer)  # a bug costs one connection
         finally:
             if not self._handed_over:
                 self._sock.close()
@@ -112,12 +117,14 @@ class Connection:
         """Return the next request's head, or None at the connection's quiet end."""
         try:
             async with asyncio.timeout(idle_s):
+                # Empty lines before a request are thrown away as they come, so that they cannot pile up.
                 while not self._input.lstrip(b"\r\n"):
+                    self._input.clear()
                     if not await self._receive():
                         return None
         except TimeoutError:
             return None
-        del self._input[: len(self._input) - len(self._input.lstrip(b"\r\n"))]
+        self._input = self._input.lstrip(b"\r\n")
         try:
             async with asyncio.timeout(HEAD_S):
                 searched = 0
@@ -146,7 +153,14 @@ class Connection:
         del self._input[: head.body_bytes]
         try:
             return Request(
-                self._app, self._peer, head.method, head.target, head.version, head.headers, body=body, sock=(None, self)  # type: ignore[arg-type]  # for stream() above
+                self._app,
+                self._peer,
+                head.method,
+                head.target,
+                head.version,
+                head.headers,
+                body=body,
+                sock=(None, self),  # type: ignore[arg-type]  # for stream() above
             )
         except (ValueError, LookupError) as error:  # Microdot's decoding of %XX and of the cookies
             raise RequestError(f"target {head.target[:40]!r}: broken percent encoding") from error
@@ -210,9 +224,9 @@ class Connection:
         if framing == BROWSER:
             data += FIRST_HEADER  # a stream must begin with a well-formed part
         await self._send(data)
-        self._handed_over = True
         stats = ViewerStats(self._clock.now_us(), viewer, f"{self._peer[0]}:{self._peer[1]}")
         self._hand_over(self._sock, hub, framing, stats)
+        self._handed_over = True
         return False
 
     async def _refuse(self, error: RequestError) -> None:

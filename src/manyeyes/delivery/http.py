@@ -22,6 +22,7 @@ BODY_BYTES = 16384  # Microdot's own limit; /config is the only body there is
 _END = re.compile(rb"\n\r?\n")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _TARGET = re.compile(r"[!-~]+\Z")
+_PROTOCOL = re.compile(r"HTTP/[0-9](\.[0-9])?\Z")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
 
 
@@ -83,10 +84,11 @@ def parse_head(data: bytes) -> Head:
         RequestError: With the status to answer.
     """
     lines = data.decode("latin-1").split("\n")
-    method, target, version = _request_line(lines[0].rstrip("\r"))
+    # One CR belongs to the line's end. More would let "CR CR LF" pass for the blank line here and not elsewhere.
+    method, target, version = _request_line(lines[0].removesuffix("\r"))
     headers = NoCaseDict()
     for count, line in enumerate(lines[1:], 1):
-        line = line.rstrip("\r")
+        line = line.removesuffix("\r")
         if not line:
             break
         if count > HEADERS:
@@ -97,6 +99,8 @@ def parse_head(data: bytes) -> Head:
             raise RequestError(f"header {line[:40]!r}: expected NAME: VALUE")
         if name.lower() == "content-length" and headers.get(name, value) != value:
             raise RequestError("two different Content-Length headers")
+        if name.lower() == "host" and "Host" in headers:
+            raise RequestError("two Host headers")
         present = headers.get(name)
         headers[name] = value if present is None or present == value else f"{present}, {value}"
     if version == "1.1" and "Host" not in headers:
@@ -110,7 +114,8 @@ def _request_line(line: str) -> tuple[str, str, str]:
         raise RequestError(f"request line {line[:40]!r}: expected METHOD TARGET HTTP/1.1")
     method, target, protocol = words
     if protocol not in ("HTTP/1.0", "HTTP/1.1"):
-        raise RequestError(f"{protocol[:20]!r}: expected HTTP/1.0 or HTTP/1.1", 505 if protocol.startswith("HTTP/") else 400)
+        status = 505 if _PROTOCOL.match(protocol) else 400
+        raise RequestError(f"{protocol[:20]!r}: expected HTTP/1.0 or HTTP/1.1", status)
     if target.startswith("http://"):  # what a client sends to a proxy; servers must take it (RFC 9112, 3.2.2)
         target = "/" + target[7:].partition("/")[2]
     if not target.startswith("/"):

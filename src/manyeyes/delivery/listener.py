@@ -11,6 +11,7 @@ from ..aio.compat import CLOCK, SystemClock
 from ..aio.hub import Hub
 from ..core.errors import ConfigError, ManyeyesError
 from ..core.stats import ViewerStats
+from .addresses import resolve
 from .connection import Connection, Fault, linger
 from .http import response_head
 from .viewers import ViewerGroup
@@ -32,27 +33,28 @@ def bind(host: str, port: int) -> socket.socket:
         ConfigError: If the host is no address of this machine.
         ManyeyesError: If the port is taken or not allowed.
     """
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise ConfigError(f"--host {host}: {error.strerror}; give an address of this machine", "host", host) from error
-    sock = socket.socket(family, kind, proto)
+    family, address = resolve(host, port)[0]
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6 and host == "::":
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # "::" means both, whatever the system's default
+            # "::" means both, whatever the system's default
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         sock.bind(address)
         sock.listen(BACKLOG)
         sock.setblocking(False)
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:
-            raise ManyeyesError(f"port {port} on {host} is in use: stop what uses it, or give another --port (0 picks a free one)") from error
+            raise ManyeyesError(
+                f"port {port} on {host} is in use: stop what uses it, or give another --port (0 picks a free one)"
+            ) from error
         if error.errno == errno.EACCES:
-            raise ManyeyesError(f"port {port} on {host}: not allowed; ports below 1024 need rights, try --port 8080") from error
-        raise ConfigError(f"--host {host}: {error.strerror}; give an address of this machine", "host", host) from error
+            raise ManyeyesError(
+                f"port {port} on {host}: not allowed; ports below 1024 need rights, try --port 8080"
+            ) from error
+        reason = (error.strerror or "cannot be listened on").lower()
+        raise ConfigError(f"--host {host}: {reason}; give an address of this machine", "host", host) from error
     return sock
 
 
@@ -89,8 +91,10 @@ class Listener:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refusals: set[asyncio.Task[None]] = set()
         self._groups: dict[Hub, ViewerGroup] = {}
         self._pause: asyncio.TimerHandle | None = None
+        self._exhausted = False
 
     @property
     def address(self) -> tuple[str, int]:
@@ -105,7 +109,7 @@ class Listener:
 
     @property
     def connections(self) -> int:
-        """How many sockets are open."""
+        """How many sockets are open, apart from those that are being refused."""
         return len(self._tasks) + sum(len(group) for group in self._groups.values())
 
     def _accept(self) -> None:
@@ -114,27 +118,32 @@ class Listener:
                 sock, peer = self._sock.accept()
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    log.warning("cannot accept: %s; waiting for connections to close", error.strerror)
+                    if not self._exhausted:  # once, however often it is tried
+                        log.warning("cannot accept: %s; waiting for connections to close", error.strerror)
+                    self._exhausted = True
                     self._loop.remove_reader(self._sock.fileno())
                     self._pause = self._loop.call_later(EXHAUSTED_PAUSE_S, self.start)
                     return
                 if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK):
                     return
                 continue  # this one connection failed on the way (ECONNABORTED and the like, accept(2))
+            self._exhausted = False
             sock.setblocking(False)
             self._serve(sock, peer)
 
     def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
         if self.connections < self._max_connections:
             work = Connection(sock, peer, self._app, self._fault, self._take_over, self._clock).serve()
-        elif self.connections < self._max_connections + REFUSALS:
+            tasks = self._tasks
+        elif len(self._refusals) < REFUSALS:
             work = self._refuse(sock)
+            tasks = self._refusals
         else:
             sock.close()
             return
         task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     async def _refuse(self, sock: socket.socket) -> None:
         """Answer one connection too many."""
@@ -161,12 +170,12 @@ class Listener:
             self._pause.cancel()
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
-        tasks = list(self._tasks)
+        tasks = [*self._tasks, *self._refusals]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for group in list(self._groups.values()):
-            await group.aclose()
-        self._groups.clear()
-
-
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            groups = list(self._groups.values())
+            self._groups.clear()
+            await asyncio.gather(*(group.aclose() for group in groups))

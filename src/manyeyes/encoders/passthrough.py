@@ -24,5 +24,5 @@ class PassThrough(Encoder):
             raise EncodeError(f"got a frame in {frame.format}, expected {JPEG}: pass-through encodes nothing")
         if frame.checked:
             return frame
-        data, width, height = whole(frame.data)  # type: ignore[arg-type]  # JPEG data is bytes-like
+        data, width, height = whole(frame.data)
         return Frame(data, JPEG, width, height, frame.capture_us, frame.wall_us, frame.placeholder, checked=True)

@@ -15,7 +15,6 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
-from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
@@ -208,7 +207,7 @@ class Clip:
         gap_us, self._gap_us = self._gap_us, 0
         return Picture(data, format, width, height, gap_us)
 
-    def _decode(self, packet: Packet[VideoStream]) -> None:
+    def _decode(self, packet: "av.Packet[VideoStream]") -> None:
         try:
             self._frames.extend(packet.decode())
         except (av.error.FFmpegError, OSError) as error:

@@ -143,7 +143,7 @@ class Canvas:
             self._fill(left, self._row(2.2), right, self._row(6.5), colour)
 
     def _title(self, title: str) -> "_Label":
-        bottom, margin = self._row(2.2), int(self._unit / 2)
+        bottom, margin = self._row(2.2), int(min(self._unit / 2, self.width / 32))
         self._fill(0, 0, self.width, bottom, _PANEL)
         room = self.width - 2 * margin
         scale = max(1, largest_scale("M", room, bottom * 6 // 10))
@@ -155,7 +155,7 @@ class Canvas:
         draw_text(self._y, margin, y, title, scale, _INK)
         mode = "0000X0000 000.00 FPS"
         left = margin + text_size(title + " ", scale)[0]
-        fits = max(0, largest_scale(mode, self.width - margin - left, scale * 7))
+        fits = largest_scale(mode, self.width - margin - left, scale * 7)
         x = self.width - margin - text_size(mode, fits)[0] + fits
         return _Label(self._y, x, (bottom - fits * 7) // 2, len(mode), fits, _DIM)
 
@@ -163,11 +163,12 @@ class Canvas:
         """Draw the empty panel and place its lines: clock, number, date."""
         top, bottom, unit = self._row(7.3), self._row(15.7), self._unit
         room = min(round(self.width * 0.92), round(unit * 34)) & ~1
+        margin = int(min(unit, self.width / 16))
         left = (self.width - room) // 4 * 2
         self._fill(left, top, left + room, bottom, _PANEL)
         lines = []
         for sample, height in (("00:00:00.000", 3.7), ("FRAME 0000000000", 1.8), ("0000-00-00 UTC+00:00", 1.4)):
-            scale = largest_scale(sample, room - int(unit), round(height * unit))
+            scale = largest_scale(sample, room - margin, round(height * unit))
             lines.append((sample, scale if sample[0] == "0" and sample[4] == "-" else max(1, scale)))
         gap = (bottom - top - sum(text_size("", scale)[1] for _, scale in lines)) // (len(lines) + 1)
         labels: list[_Label] = []
@@ -202,7 +203,9 @@ class _Ball:
     """A ball that rolls to and fro at an even speed between two rows of pixels."""
 
     def __init__(self, luma: Plane, chroma: npt.NDArray[np.uint8], top: int, bottom: int) -> None:
-        side = bottom - top
+        side = min(bottom - top, luma.shape[1] // 8 * 2)  # a tall, narrow picture has a small ball
+        top += (bottom - top - side) // 4 * 2
+        bottom = top + side
         axis = np.arange(side) + 0.5 - side / 2
         distance = np.hypot(axis[:, None], axis[None, :])
         alpha = np.clip(side / 2 - distance, 0, 1)

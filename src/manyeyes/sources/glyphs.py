@@ -111,7 +111,7 @@ def text_size(text: str, scale: int = 1) -> tuple[int, int]:
 
 def largest_scale(text: str, width: int, height: int) -> int:
     """Return the largest scale at which the text fits into a box; 0 where it does not fit at all."""
-    return min(width // (len(text) * CELL_WIDTH), height // CELL_HEIGHT) if text else 0
+    return max(0, min(width // (len(text) * CELL_WIDTH), height // CELL_HEIGHT)) if text else 0
 
 
 def draw_text(

@@ -6,15 +6,15 @@ through JPEG at quality 30, halved colour planes and scaling to half size.
 
 **The strip.** In a picture of width W and height H it fills the lowest eighth, over the whole width: 3 rows
 of 32 cells. The cell in row r and column c spans x from c*W/32 to (c+1)*W/32 and y from (21+r)*H/24 to
-(22+r)*H/24. White is 1, black is 0: a reader averages the middle half of a cell, both ways, and
-compares with 128. Numbers stand with the most significant bit first:
+(22+r)*H/24. White is 1, black is 0: a reader averages the pixels whose centres are in a cell's middle half,
+both ways, and compares with 128. Numbers stand with the most significant bit first:
 
     row 0                  counter, 32 bits: reads since open(); the first is 1
     row 1, half of row 2   wall clock in milliseconds since 1970, 48 bits
     the rest               CRC-16 of these 10 bytes: polynomial 0x1021, start 0xFFFF, nothing reflected
 
 The CRC tells the strip from any other picture. Everything is a fraction of the size, so a scaled picture
-decodes too. `decode_pattern` is the reader in Python, `tests/decode_pattern.js` the one for a canvas.
+decodes too, down to cells of 2 pixels. `decode_pattern` is the reader in Python, `tests/decode_pattern.js` the one for a canvas.
 
 **Rendering.** Straight into the planes that the JPEG encoder takes (YU12, full range), on a background made
 once per size: a frame costs the ball, the characters that changed, and the strip, 0.2 ms at 1280x720, so it
@@ -23,6 +23,7 @@ counts reads and not slots of the frame rate: when a reader is late, the clock j
 """
 
 import binascii
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -179,15 +180,17 @@ def decode_pattern(image: npt.NDArray[np.uint8]) -> tuple[int, int]:
     Raises:
         FrameError: If there is no strip that can be read.
     """
-    if image.ndim not in (2, 3):
+    if image.ndim not in (2, 3) or not image.size:
         raise FrameError(
             f"cannot decode an array of shape {image.shape}: expected (height, width) or (height, width, 3)"
         )
     height, width = image.shape[:2]
 
     def middle(index: int, extent: int, parts: int) -> slice:
-        begin = int((index + 0.25) * extent / parts)
-        return slice(begin, max(begin + 1, int((index + 0.75) * extent / parts)))
+        # The pixels with their centre in the cell's middle half, or the one that the cell's centre is in.
+        cell = extent / parts
+        begin, end = math.ceil((index + 0.25) * cell - 0.5), math.floor((index + 0.75) * cell + 0.5)
+        return slice(begin, end) if begin < end else slice(int((index + 0.5) * cell), int((index + 0.5) * cell) + 1)
 
     bits = [
         image[middle(STRIP_TOP + row, height, UNITS), middle(column, width, 32)].mean() >= 128

@@ -62,8 +62,8 @@ def parse_fps(value: object) -> float:
     """
     try:
         if isinstance(value, str):
-            numerator, _, denominator = value.partition("/")
-            fps = float(numerator) / float(denominator or 1)
+            numerator, slash, denominator = value.partition("/")
+            fps = float(numerator) / (float(denominator) if slash else 1)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             fps = float(value)
         else:

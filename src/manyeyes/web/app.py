@@ -56,7 +56,9 @@ class Routes:
         clock: For `uptime_s`.
     """
 
-    def __init__(self, cameras: "list[Camera]", stream: "Stream" = portable_stream, version: str = "", clock: SystemClock = CLOCK) -> None:
+    def __init__(
+        self, cameras: "list[Camera]", stream: "Stream" = portable_stream, version: str = "", clock: SystemClock = CLOCK
+    ) -> None:
         self.cameras = cameras
         self._stream = stream
         self._version = version
@@ -102,6 +104,8 @@ class Routes:
         viewer = arguments.get("viewer", "")
         if viewer and not is_token(viewer):
             return fault(400, f"viewer: expected 1 to {TOKEN_LENGTH} of A-Z, a-z, 0-9, _ and -")
+        if camera.hub.closed:
+            return fault(503, f"camera {camera.name} was closed")
         return await self._stream(request, camera.hub, framing, viewer, headers.stream())
 
     async def snapshot(self, request: Request, name: "str | None" = None) -> Response:
@@ -110,7 +114,7 @@ class Routes:
         if camera is None:
             return self._no_camera(name)
         text = request.args.get("max_age_ms", "0")
-        max_age_ms = int(text) if text.isdigit() and len(text) < 10 else -1
+        max_age_ms = int(text) if 0 < len(text) < 10 and all("0" <= digit <= "9" for digit in text) else -1
         if not 0 <= max_age_ms <= MAX_AGE_MS:
             return fault(400, f"max_age_ms={text}: expected a whole number from 0 to {MAX_AGE_MS}")
         try:
@@ -154,7 +158,9 @@ class Routes:
         return reply({"cameras": [{"name": camera.name, "url": f"cams/{camera.name}/"} for camera in self.cameras]})
 
     def _no_camera(self, name: "str | None") -> Response:
-        return fault(404, f"no camera {name}: there is {', '.join(camera.name for camera in self.cameras) or 'none'}")
+        if not self.cameras:
+            return fault(404, "there is no camera")
+        return fault(404, f"no camera {name}: there is {', '.join(camera.name for camera in self.cameras)}")
 
 
 def reply(body: "dict[str, object]", status: int = 200, more: "dict[str, str] | None" = None) -> Response:
@@ -177,14 +183,16 @@ def _changes(request: Request) -> "dict[str, object]":
     """
     try:
         changes = request.json
-    except ValueError as error:
-        raise ConfigError(f"body is no JSON ({error}): expected an object like {{\"quality\": 80}}") from error
+    except (ValueError, RuntimeError) as error:  # RuntimeError: nested too deeply
+        raise ConfigError(f'body is no JSON ({error}): expected an object like {{"quality": 80}}') from error
     if not isinstance(changes, dict):
         raise ConfigError('expected a JSON object like {"quality": 80} with Content-Type: application/json')
     return changes
 
 
-def make_app(cameras: "list[Camera]", stream: "Stream" = portable_stream, version: str = "", named: bool = True) -> Microdot:
+def make_app(
+    cameras: "list[Camera]", stream: "Stream" = portable_stream, version: str = "", named: bool = True
+) -> Microdot:
     """Return the app that serves these cameras.
 
     Args:
@@ -209,6 +217,7 @@ def make_app(cameras: "list[Camera]", stream: "Stream" = portable_stream, versio
         app.get("/cams")(routes.list_cameras)
         app.get("/cams/<name>")(routes.slash)
     _add_faults(app)
+    app.options_handler = _options_handler(app)
     return app
 
 
@@ -224,11 +233,27 @@ def _add_faults(app: Microdot) -> None:
     for status, message in (
         (400, "bad request"),
         (404, "not found: try /, /stream.jpg, /snapshot.jpg, /status or /config"),
-        (405, "method not allowed here"),
         (413, "body too large"),
         (500, "internal error: see the log"),
     ):
         app.errorhandler(status)(_fault_handler(status, message))
+
+    async def method_not_allowed(request: Request) -> Response:
+        allowed = app.default_options_handler(request)["Allow"]
+        return fault(405, f"method {request.method} is not allowed here: expected {allowed}", {"Allow": allowed})
+
+    app.errorhandler(405)(method_not_allowed)
+
+
+def _options_handler(app: Microdot) -> "Callable[[Request], dict[str, str]]":
+    """Return what answers OPTIONS: with the headers of every reply."""
+
+    def handler(request: Request) -> "dict[str, str]":
+        all_headers = headers.common()
+        all_headers.update(app.default_options_handler(request))
+        return all_headers
+
+    return handler
 
 
 def _fault_handler(status: int, message: str) -> "Handler":

@@ -1,46 +1,46 @@
-// The live page: one stream in an <img>, and one short poll of /status at a time. The poll decides whether
-// the stream is alive, because browsers tell nobody when a multipart image ends.
+// The live page: one stream in an <img>, one short poll of /status at a time. The poll decides whether the
+// stream is alive, because browsers tell nobody when a multipart image ends.
 
-const POLL_MS = 1000, ASK_MS = 5000, HIDE_MS = 1000, STALL_MS = 15000, BACKOFF_MS = 500, BACKOFF_MAX_MS = 5000, SNAPSHOT_MS = 20000;
+const POLL_MS = 1000, ASK_MS = 5000, SNAPSHOT_MS = 20000, HIDE_MS = 1000, STALL_MS = 15000, BACKOFF_MS = 500, BACKOFF_MAX_MS = 5000;
 
 const root = document.documentElement;
 const $ = (id) => document.getElementById(id);
 const [view, last, stage, panel] = ['view', 'last', 'stage', 'panel'].map($);
-const cameraPage = /\/cams\/[\w-]+\/[^/]*$/.test(location.pathname);
+const onCameraPage = /\/cams\/[\w-]+\/[^/]*$/.test(location.pathname);
 
 let link = 'connecting'; // connecting, live, retrying, paused
 let problem = '';        // why it is retrying
-let cameras = [];        // of the last /status
-let camera = {};         // the first of them: the one that is shown
-let reached = false;     // the last poll was answered
+let camera = {};         // its row in the last /status
+let since;               // when it came into its state
 let viewer;              // our row in it
 let token = '';          // names our stream; '' while none is open
+let reached = false;     // the last poll was answered
 let refused = false;     // the last stream ended in an error: ask why before opening the next
 let misses = 0;          // polls in a row that did not list our stream
 let progress = {};       // when our viewer last got a picture
 let backoff = BACKOFF_MS;
-let timer, turn = 0, polling, hidden, said, since;
+let turn = 0, timer, polling, hidden, said;
 
-// Resolves to what `read` makes of the reply, or throws an Error with words for people (and the server's `allowed`).
+// Resolves to what `read` makes of the reply; throws an Error with words for people (and the server's `allowed`).
 async function ask(url, options = {}, read = (reply) => reply.json(), abort = new AbortController()) {
   const late = setTimeout(() => abort.abort(), options.ms || ASK_MS);
   let told;
   try {
     const reply = await fetch(url, { cache: 'no-store', signal: abort.signal, ...options });
     if (reply.ok) return await read(reply);
-    told = await reply.json().catch(() => ({}));
-    told.error ||= `the server answered ${reply.status}`;
-  } catch { /* refused, broken off, too late, or no JSON */ } finally {
+    told = { error: `the server answered ${reply.status}` };
+    Object.assign(told, await reply.json());
+  } catch { /* unreachable, too late, broken off or no JSON */ } finally {
     clearTimeout(late);
   }
   throw Object.assign(Error(told ? told.error : 'no answer from the server'), told);
 }
 
-// ---- the stream and the loop around it
+// ---- the stream, and the loop that watches it
 
 function open() {
   token = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte % 36).toString(36)).join('');
-  misses = 0;
+  misses = -3; // the first looks come early
   progress = {};
   view.src = `stream.jpg?viewer=${token}`;
 }
@@ -48,19 +48,24 @@ function open() {
 // The src becomes '' first: an <img> that is removed, or given another stream, may go on loading the old one.
 function close() {
   token = '';
-  viewer = undefined;
+  viewer = null;
   view.src = '';
-  delete stage.dataset.picture;
 }
 
-// No event says that the first part is there (Firefox, WebKit), but its width does. A small copy of the
-// picture is kept for the time when there is none.
+// No event says that the first part is there (Firefox, WebKit), but its width does. A small copy is kept
+// for the time when there is no picture.
 function keep() {
-  if (!token || !view.naturalWidth) return;
-  stage.dataset.picture = '';
+  const shown = token && view.naturalWidth;
+  stage.toggleAttribute('data-picture', shown);
+  if (!shown) return;
   last.width = 320;
-  last.height = 320 * view.naturalHeight / view.naturalWidth;
+  last.height = 320 * view.naturalHeight / shown;
   last.getContext('2d').drawImage(view, 0, 0, 320, last.height);
+}
+
+function again(ms) {
+  clearTimeout(timer);
+  timer = setTimeout(look, ms);
 }
 
 function retry(why) {
@@ -69,11 +74,6 @@ function retry(why) {
   again(backoff);
   backoff = Math.min(backoff * 2, BACKOFF_MAX_MS);
   draw();
-}
-
-function again(ms) {
-  clearTimeout(timer);
-  timer = setTimeout(look, ms);
 }
 
 async function look() {
@@ -89,33 +89,33 @@ async function look() {
   } catch (error) {
     if (mine !== turn) return;
     reached = !!status;
+    misses = 1; // perhaps another server comes back: then one look settles it
     return retry(error.message);
   }
   if (mine !== turn) return; // paused, or asked anew, meanwhile
+  if (!reached) backoff = BACKOFF_MS;
   reached = true;
-  if (!token) {
+  if (token && !viewer && ++misses < 2) again(misses > 0 ? POLL_MS : POLL_MS / 4);
+  else if (!token) {
     open();
     again(POLL_MS / 4);
   } else if (viewer && !stalled()) {
     misses = 0;
     backoff = BACKOFF_MS;
-    if (link !== 'live') learn();
+    if (link !== 'live') learn(status);
     link = 'live';
-    keep();
     again(POLL_MS);
-  } else if (viewer || ++misses > 1 || link === 'retrying') {
-    close();
-    retry(viewer ? 'the picture stood still' : 'the stream ended');
   } else {
-    again(POLL_MS);
+    const why = viewer ? 'the picture stood still' : 'the stream ended';
+    close();
+    return retry(why);
   }
   draw();
 }
 
 function see(status) {
-  const row = status.cameras[0];
+  const [row] = status.cameras;
   if (!row) throw Error('the server has no camera');
-  cameras = status.cameras;
   if (row.state !== camera.state || row.reason !== camera.reason) since = new Date(Date.now() - row.since_s * 1000);
   camera = row;
   viewer = row.viewers.find((one) => one.id === token);
@@ -129,14 +129,6 @@ function stalled() {
   }
   return now - progress.at > STALL_MS && camera.frames - progress.frames > 2;
 }
-
-view.onerror = () => {
-  if (!token) return;
-  close();
-  refused = true;
-  turn++;
-  retry('the stream ended');
-};
 
 function pause() {
   if (link === 'paused') return;
@@ -159,65 +151,63 @@ function resume() {
   look();
 }
 
+view.onerror = () => {
+  if (!token) return;
+  close();
+  turn++;
+  refused = true;
+  retry('the stream ended');
+};
 document.onvisibilitychange = () => {
-  if (!document.hidden) return resume();
-  hidden = { at: Date.now(), timer: setTimeout(pause, HIDE_MS) };
+  if (document.hidden) hidden = { at: Date.now(), timer: setTimeout(pause, HIDE_MS) };
+  else resume();
 };
 addEventListener('pagehide', pause);
 addEventListener('pageshow', () => setTimeout(resume)); // after the load event, else the tab shows "loading" for ever
 addEventListener('online', resume);
-setInterval(() => stage.dataset.picture ?? keep(), 100);
+setInterval(() => stage.hasAttribute('data-picture') || keep(), 100);
 
 // ---- what is shown
 
-const WORDS = { idle: 'Idle', starting: 'Starting', live: 'Live', lost: 'Lost', connecting: 'Connecting', retrying: 'Reconnecting', paused: 'Paused' };
-const fixed = (number, digits) => typeof number === 'number' ? number.toFixed(digits) : '–';
 const sentence = (text) => text ? text[0].toUpperCase() + text.slice(1) : '';
 
-function write(id, text, warn) {
+function write(id, text, warn = false) {
   const node = $(id);
   if (node.textContent !== text) node.textContent = text;
-  node.toggleAttribute('data-warn', !!warn);
+  node.toggleAttribute('data-warn', warn);
 }
 
 function draw() {
   const { name, state, reason, capture_fps: fps, asked, viewers } = camera;
-  const width = camera.width || asked?.width, height = camera.height || asked?.height;
-  const age_s = link === 'live' && viewer?.age_ms != null ? viewer.age_ms / 1000 : undefined;
+  const lost = state === 'lost' && (link === 'live' || reached);
   root.dataset.connection = link;
   root.dataset.state = state || '';
-  const lost = state === 'lost' && (link === 'live' || reached);
-  write('state', WORDS[lost || link === 'live' ? state : link]);
+  keep();
+  write('state', sentence(lost || link === 'live' ? state : link));
   if (state) {
-    const short = state === 'live' && fps < asked?.fps * 0.8;
+    const width = camera.width || asked?.width, height = camera.height || asked?.height;
+    const age_s = link === 'live' && viewer?.age_ms != null ? viewer.age_ms / 1000 : NaN;
+    const slow = state === 'live' && fps < asked?.fps * 0.8;
     document.title = `${name} · manyeyes`;
     view.alt = `Live picture of ${name}`;
     write('name', name);
     write('resolution', width ? `${width} × ${height}` : '–');
-    write('fps', fixed(fps, fps < 10 ? 1 : 0) + (short ? ` of ${asked.fps}` : ''), short);
-    write('viewers', fixed(viewers.length));
-    write('age', age_s > 90 ? `${fixed(age_s / 60)} min old` : `${fixed(age_s, age_s < 1 ? 2 : age_s < 10 ? 1 : 0)}${age_s == null ? '' : ' s old'}`, age_s > 1);
+    write('fps', fps == null ? '–' : `${fps.toFixed(1)} ${slow ? `of ${asked.fps} ` : ''}fps`, slow);
+    write('viewers', `${viewers.length}`);
+    write('age', age_s >= 0 ? age_s > 90 ? `${Math.round(age_s / 60)} min old` : `${age_s.toFixed(age_s < 1 ? 2 : 1)} s old` : '–', age_s > 1);
     if (width) root.style.setProperty('--ratio', `${width} / ${height}`);
   }
-  let title = '', text = '';
-  if (said) [title, text] = said;
-  else if (lost) [title, text] = [`Camera lost since ${since.toLocaleTimeString()}`, reason];
-  else if (link === 'retrying') [title, text] = ['Connection lost, retrying', problem];
-  else if (state === 'starting') [title, text] = ['The camera is starting', reason];
-  else if (stage.dataset.picture == null) title = 'Connecting';
-  write('notice-title', title);
+  const [title, text, look = ''] = said
+    || (lost ? [`Camera lost since ${since.toLocaleTimeString()}`, reason]
+      : link === 'retrying' ? ['Connection lost, retrying', problem, 'warn busy']
+      : state === 'starting' ? ['The camera is starting', reason, 'warn busy']
+      : stage.hasAttribute('data-picture') ? [] : ['Connecting', '', 'busy']);
+  write('notice-title', title || '');
   write('reason', sentence(text));
-  $('notice').className = title && (said || lost ? 'on' : 'on busy');
+  $('notice').className = title ? `on ${look}` : '';
 }
 
-function say(title, text) {
-  clearTimeout(say.timer);
-  said = [title, text];
-  say.timer = setTimeout(() => { said = null; draw(); }, 6000);
-  draw();
-}
-
-// ---- once per connection: the other cameras, and the settings
+// ---- learnt once per connection: the other cameras, and the settings
 
 function make(tag, properties, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
@@ -225,14 +215,14 @@ function make(tag, properties, ...children) {
   return node;
 }
 
-async function learn() {
+async function learn({ cameras }) {
   const config = await ask('config').catch(() => ({}));
-  const list = cameraPage ? (await ask('../../cams').catch(() => ({}))).cameras || [] : cameras;
+  const list = onCameraPage ? (await ask('../../cams').catch(() => ({}))).cameras || [] : cameras;
   $('cameras').hidden = list.length < 2;
   $('cameras').replaceChildren(...list.map(({ name }) => {
-    const a = make('a', { href: `${cameraPage ? '../' : 'cams/'}${name}/`, textContent: name });
-    if (name === camera.name) a.setAttribute('aria-current', 'page');
-    return a;
+    const link = make('a', { href: `${onCameraPage ? '../' : 'cams/'}${name}/`, textContent: name });
+    if (name === camera.name) link.setAttribute('aria-current', 'page');
+    return link;
   }));
   build(config);
 }
@@ -240,48 +230,35 @@ async function learn() {
 let fields = [], queue = Promise.resolve();
 
 function build(config) {
-  const own = { quality: { type: 'int', min: 1, max: 100 }, fps: { type: 'number', min: 0 }, size: { type: 'text' } };
+  const { quality, fps, size, controls = {} } = config;
+  const own = {
+    quality: { type: 'int', value: quality, min: 1, max: 100, label: 'JPEG quality' },
+    fps: { type: 'number', value: fps, min: 0, label: 'Frames per second' },
+    size: { type: 'text', value: size },
+  };
   fields = [
-    ...Object.entries(own).map(([key, spec]) => field(key, spec, (all) => all[key], (value) => ({ [key]: value }))),
-    ...Object.entries(config.controls || {}).map(([key, spec]) =>
-      field(key, spec, (all) => all.controls?.[key]?.value, (value) => ({ controls: { [key]: value } }))),
-  ].filter((one) => one && (one.button || one.find(config) != null));
-  for (const one of fields) one.set(one.find(config));
+    ...Object.keys(own).filter((key) => config[key] != null).map((key) => field(key, own[key])),
+    ...Object.keys(controls).map((key) => field(key, controls[key], true)),
+  ];
   panel.replaceChildren(...fields.map((one) => one.node));
   $('settings').hidden = !fields.length;
   if (!fields.length) toggle(true);
 }
 
-// One row of the panel. `find` takes its value out of a /config, `wrap` makes the body of a POST from a value.
-function field(key, { type, min, max, step = 1, menu }, find, wrap) {
-  const name = sentence(key.replace(/_/g, ' ')), id = `set-${key}`;
+// One row of the panel; `deep` says that its value lives in the config's `controls`.
+function field(key, { type, value, min, max, step = type === 'int' ? 1 : 'any', menu, label = sentence(key.replace(/_/g, ' ')) }, deep) {
   const wrong = make('p', { className: 'wrong' });
-  wrong.setAttribute('role', 'alert');
-  let old, changed, slider;
-  const input = make(type === 'menu' ? 'select' : type === 'button' ? 'button' : 'input', { id });
-  if (type === 'int' || type === 'number') {
-    const limits = { min: min ?? '', max: max ?? '', step: type === 'int' ? step : 'any' };
-    Object.assign(input, { type: 'number', inputMode: min < 0 ? 'text' : 'decimal', ...limits });
-    if (max != null) {
-      slider = make('input', { type: 'range', ...limits, oninput: () => { input.value = slider.value; }, onchange: () => send() });
-      slider.setAttribute('aria-label', name);
-    }
-  } else if (type === 'bool') input.type = 'checkbox';
-  else if (type === 'button') input.textContent = name;
-  else if (type !== 'menu' && type !== 'text') return null;
+  let input, slider, changed;
 
-  const set = (value) => {
+  const set = (now) => {
     if (changed) return;
-    old = value;
-    if (type === 'bool') input.checked = value;
-    else if (type === 'menu') {
-      const plain = Array.isArray(menu) && menu.includes(value);
-      input.replaceChildren(...Object.entries(menu).map(([i, text]) => new Option(text, plain ? text : i)));
-      input.value = value;
-    } else if (type !== 'button') input.value = value;
-    if (slider) slider.value = value;
+    value = now;
+    if (type === 'bool') input.checked = now;
+    else if (type !== 'button') input.value = now;
+    if (slider) slider.value = now;
   };
-  const get = () => type === 'bool' ? input.checked : type === 'button' || (typeof old === 'number' ? Number(input.value) : input.value.trim());
+  const get = () => type === 'button' || (type === 'bool' ? input.checked : typeof value === 'number' && input.value ? +input.value : input.value);
+
   // One POST at a time; of several changes to one control only the last is sent.
   const send = () => {
     changed = true;
@@ -289,33 +266,46 @@ function field(key, { type, min, max, step = 1, menu }, find, wrap) {
       if (!changed) return;
       changed = false;
       try {
-        if (input.value === '' && type !== 'button') throw Error('a value is needed');
-        const body = JSON.stringify(wrap(get()));
+        const change = { [key]: get() };
+        const body = JSON.stringify(deep ? { controls: change } : change);
         const config = await ask('config', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
         wrong.textContent = '';
-        for (const one of fields) one.set(one.find(config));
-      } catch ({ message, allowed }) {
-        set(old);
-        wrong.textContent = sentence(message) + (allowed == null ? '' : `. Allowed: ${list(allowed)}`);
+        for (const one of fields) one.take(config);
+      } catch ({ message, allowed: may }) {
+        set(value);
+        const range = may?.min != null ? `${may.min} to ${may.max}` : Array.isArray(may) ? may.join(', ') : may;
+        wrong.textContent = sentence(message) + (range ? `. Allowed: ${range}` : '');
       }
     });
   };
-  if (type === 'button') input.onclick = send;
-  else input.onchange = () => { if (slider) slider.value = input.value; send(); };
-  const row = make('div', { className: 'row' }, ...(slider ? [slider, input] : [input]));
-  const node = make('div', { className: `field ${type}` }, ...(type === 'button' ? [] : [make('label', { htmlFor: id, textContent: name })]), row, wrong);
-  return { node, set, find, button: type === 'button' };
+
+  if (type === 'button') input = make('button', { textContent: label, onclick: send });
+  else if (type === 'menu') {
+    const named = Array.isArray(menu) && menu.includes(value);
+    input = make('select', {}, ...Object.entries(menu).map(([i, text]) => new Option(text, named ? text : i)));
+  } else input = make('input', { type: { bool: 'checkbox', text: 'text' }[type] || 'number', min: min ?? '', max: max ?? '', step });
+  if (input.type === 'number' && max != null) {
+    slider = make('input', { type: 'range', min, max, step, oninput: () => { input.value = slider.value; }, onchange: send });
+    slider.setAttribute('aria-label', label);
+  }
+  input.id = `set-${key}`;
+  input.onchange = send;
+  wrong.setAttribute('role', 'alert');
+  set(value);
+  return {
+    node: make('div', { className: `field ${type}` },
+      type === 'button' ? '' : make('label', { htmlFor: input.id, textContent: label }),
+      make('div', { className: 'row' }, slider || '', input), wrong),
+    take: (config) => set(deep ? config.controls[key].value : config[key]),
+  };
 }
 
-const list = (allowed) => Array.isArray(allowed) ? allowed.join(', ')
-  : allowed.min != null ? `${allowed.min} to ${allowed.max}` : typeof allowed === 'object' ? JSON.stringify(allowed) : allowed;
-
-function toggle(shut = !panel.hidden) {
+function toggle(shut) {
   panel.hidden = shut;
   $('settings').setAttribute('aria-expanded', !shut);
 }
 
-$('settings').onclick = () => toggle();
+$('settings').onclick = () => toggle(!panel.hidden);
 
 // ---- snapshot, full screen, keys
 
@@ -326,39 +316,39 @@ $('snapshot').onclick = async () => {
   saving = true;
   try {
     const blob = await ask('snapshot.jpg', { ms: SNAPSHOT_MS }, (reply) => reply.blob());
-    const now = new Date();
-    const time = new Date(now - now.getTimezoneOffset() * 60000).toISOString().slice(0, 19).replace('T', '_').replace(/:/g, '-');
+    const local = new Date(Date.now() - new Date().getTimezoneOffset() * 60000).toISOString();
     const href = URL.createObjectURL(blob);
-    make('a', { href, download: `${camera.name || 'camera'}_${time}.jpg` }).click();
+    make('a', { href, download: `${camera.name || 'camera'}_${local.slice(0, 19).replace('T', '_').replace(/:/g, '-')}.jpg` }).click();
     setTimeout(() => URL.revokeObjectURL(href), 60000);
   } catch (error) {
-    say('No snapshot', error.message);
+    said = ['No snapshot', error.message, 'warn'];
+    draw();
+    setTimeout(() => { said = null; draw(); }, 6000);
   }
   saving = false;
 };
 
-// iPhones have no full screen for elements: there the stage covers the window.
+// Where an element can't have the full screen (iPhones), the stage covers the window.
 async function full() {
   if (root.dataset.full === 'window') delete root.dataset.full;
-  else if (root.dataset.full) (document.exitFullscreen || document.webkitExitFullscreen).call(document);
+  else if (root.dataset.full) document.exitFullscreen();
   else {
     try {
-      await (stage.requestFullscreen || stage.webkitRequestFullscreen).call(stage);
+      await stage.requestFullscreen();
     } catch {
       root.dataset.full = 'window';
     }
   }
 }
 
-document.onfullscreenchange = document.onwebkitfullscreenchange = () => {
-  if (document.fullscreenElement || document.webkitFullscreenElement) root.dataset.full = 'screen';
+document.onfullscreenchange = () => {
+  if (document.fullscreenElement) root.dataset.full = 'screen';
   else delete root.dataset.full;
 };
 $('fullscreen').onclick = $('leave').onclick = stage.ondblclick = full;
 
 document.onkeydown = (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.matches('input, select')) return;
-  if (event.key === 'f') full();
-  else if (event.key === 's') $('snapshot').click();
-  else if (event.key === 'Escape' && root.dataset.full === 'window') full();
+  if (event.key === 'f' || (event.key === 'Escape' && root.dataset.full === 'window')) full();
+  if (event.key === 's') $('snapshot').click();
 };
