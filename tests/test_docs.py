@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 import manyeyes
+from manyeyes.aio import camera
+from manyeyes.cli import parse
+from manyeyes.config import Settings
+from manyeyes.delivery import connection, http, viewers
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -95,6 +99,35 @@ def test_every_dependency_is_pinned() -> None:
     extras = PROJECT["optional-dependencies"]
     wanted = dependencies(PROJECT["dependencies"] + [d for key in extras for d in extras[key]])
     assert [name for name in wanted if re.sub(r"[-_.]+", "-", name).lower() not in pinned] == []
+
+
+def test_readme_shows_the_example_as_it_is() -> None:
+    example = read("examples/ten_lines.py").partition('"""\n\n')[2]
+    assert f"```python\n{example}```" in read("README.md")
+
+
+def test_command_line_page_is_what_help_prints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        parse(["serve", "--help"])
+    assert f"```\n{capsys.readouterr().out}```" in read("docs/command-line.md")
+
+
+def test_limits_in_the_documents_are_those_of_the_code() -> None:
+    text = read("docs/server-behavior.md")
+    for limit in (
+        f"| request line | {http.REQUEST_LINE_BYTES >> 10} KiB |",
+        f"| request head | {http.HEAD_BYTES >> 10} KiB, {http.HEADERS} headers, {connection.HEAD_S:g} s |",
+        f"| body | {http.BODY_BYTES >> 10} KiB, {connection.BODY_S:g} s |",
+        f"| idle keep-alive connection | {connection.KEEP_ALIVE_S:g} s |",
+        f"`--max-connections` ({Settings().max_connections})",
+        f"| pieces of a response | {connection.WRITE_S:g} s each |",
+        f"more than {viewers.NOTSENT_LOWAT_BYTES >> 10} KiB of unsent bytes",
+        f"for {Settings().stall_timeout_s:g} s (`--stall-timeout`)",
+        f"beyond {viewers.INPUT_BYTES >> 10} KiB",
+        f"a frame for {camera.SNAPSHOT_TIMEOUT_US // 1000000} s it is a 503",
+    ):
+        assert limit in text
 
 
 def test_the_checks_flag_what_is_wrong() -> None:

@@ -37,6 +37,10 @@ PREFERENCES = {
 }
 
 
+class BidiError(Exception):
+    """Firefox refused a command."""
+
+
 class Firefox:
     """One headless Firefox with one tab.
 
@@ -110,13 +114,18 @@ class Firefox:
             await asyncio.sleep(POLL_S)
 
     async def command(self, method: str, **params: object) -> Any:
-        """Send a command and return its result."""
+        """Send a command and return its result.
+
+        Raises:
+            BidiError: If there is none.
+        """
         id = next(self._ids)
         await self._socket.send_json({"id": id, "method": method, "params": params})
         while True:
             reply = await self._socket.receive_json(timeout=LIMIT_S)
             if reply.get("id") == id:
-                assert reply["type"] == "success", f"{method}: {reply}"
+                if reply["type"] != "success":
+                    raise BidiError(f"{method}: {reply}")
                 self._closed = method == "browser.close"
                 return reply["result"]
 

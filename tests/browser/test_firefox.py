@@ -8,16 +8,26 @@ import shutil
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 import manyeyes
 from manyeyes.core.errors import FrameError
 from manyeyes.sources.pattern import decode_pattern
-from tests.browser.bidi import Firefox
+from tests.browser.bidi import BidiError, Firefox
 from tests.conftest import require
 from tests.serving import LIMIT_S, InThread, Serving, eventually, numbered
 
 NAMES = ("firefox-esr", "firefox")
+
+
+def without_bars(shot: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
+    """Cut a picture of this size, scaled and centred, out of a screenshot."""
+    high, wide = shot.shape[:2]
+    scale = min(high / height, wide / width)
+    top, left = (high - height * scale) / 2, (wide - width * scale) / 2
+    return shot[round(top) : round(high - top), round(left) : round(wide - left)]
 
 
 class Driver:
@@ -50,14 +60,18 @@ class Driver:
     def text(self, selector: str) -> str:
         return str(self.run(self._firefox.evaluate(f"document.querySelector('{selector}').textContent"))["value"])
 
-    def next(self, selector: str, after: int) -> int:
-        """Take screenshots of an image until one shows a number above this one; return it."""
+    def next(self, selector: str, after: int, size: tuple[int, int] | None = None) -> int:
+        """Take screenshots of an image until one shows a number above this one; return it.
+
+        With a size: of one with bars beside the picture, as `object-fit: contain` shows it.
+        """
 
         async def look() -> int:
             while True:
                 try:
-                    counter, _ = decode_pattern(await self._firefox.screenshot(selector))
-                except (FrameError, AssertionError):  # no picture yet: an empty image cannot be photographed
+                    shot = await self._firefox.screenshot(selector)
+                    counter, _ = decode_pattern(shot if size is None else without_bars(shot, *size))
+                except (FrameError, BidiError):  # no picture yet: an empty image cannot be photographed
                     continue
                 if counter > after:
                     return counter
@@ -113,7 +127,7 @@ def test_shows_page(served: Serving, firefox: Driver) -> None:
     firefox.page(served.url)
     counters = [0]
     for _ in range(5):
-        counters.append(firefox.next("#view", counters[-1]))
+        counters.append(firefox.next("#view", counters[-1], (640, 480)))
     eventually(lambda: firefox.text("#state") == "Live", "the page says that all is well")
     eventually(lambda: "s old" in firefox.text("#age"), "the page knows its row in /status")
     assert firefox.text("#resolution") == "640 × 480"

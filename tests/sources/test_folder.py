@@ -98,7 +98,7 @@ def test_a_bad_first_picture_does_not_keep_it_from_opening(folder):
 
 def test_pictures_that_come_and_go_are_noticed(folder):
     async def main():
-        pictures = source(folder)
+        pictures = source(folder, fps=1)  # so that nothing is read ahead
         await pictures.open()
         assert await shades(pictures, 1) == [0]
         (folder / "2.JPG").unlink()
@@ -115,7 +115,7 @@ def test_pictures_that_come_and_go_are_noticed(folder):
 @pytest.mark.parametrize("what", ["pictures", "folder"])
 def test_when_all_are_gone_the_source_ends_and_may_come_back(folder, what):
     async def main():
-        pictures = source(folder)
+        pictures = source(folder, fps=1)
         await pictures.open()
         await pictures.read()
         if what == "folder":
@@ -188,3 +188,18 @@ def test_a_folder_or_a_picture_that_may_not_be_read_says_so(folder, monkeypatch)
     monkeypatch.setattr("builtins.open", refuse)
     with pytest.raises(SourceUnsupported, match=r"7 pictures .* 1\.jpg: cannot be read: Permission denied"):
         asyncio.run(source(folder).open())
+
+
+def test_pictures_are_read_up_to_a_second_ahead(folder):
+    async def main():
+        pictures = source(folder, fps=4)
+        await pictures.open()
+        assert await shades(pictures, 1) == [0]
+        for name in NAMES:
+            (folder / name).unlink()
+        assert await shades(pictures, 3) == [1, 2, 3]
+        with pytest.raises(SourceEnded, match="no picture left"):
+            await pictures.read()
+        await pictures.close()
+
+    asyncio.run(main())

@@ -12,7 +12,7 @@ from ..core.backoff import Backoff
 from ..core.errors import FrameError, SourceError, SourceNoSignal
 from ..core.frame import Frame
 from ..core.stats import Rate
-from .compat import CLOCK, SystemClock, report_exception, wait_for_us
+from .compat import CLOCK, SystemClock, end_task, report_exception, wait_for_us
 from .encoder import Encoder
 from .hub import Hub
 from .pacing import Decimator
@@ -77,6 +77,7 @@ class Capture:
         self._backoff = Backoff()
         self._task: "asyncio.Task[None] | None" = None
         self._stopping = False
+        self._close_fault = ""
 
     def start(self) -> None:
         """Start the loop as a task of the running event loop; harmless when it runs."""
@@ -88,14 +89,10 @@ class Capture:
     async def stop(self) -> None:
         """End the loop and close the source; harmless when it does not run."""
         self._stopping = True
-        task = self._task
-        self._task = None
+        task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
+            await end_task(task)
+            self._enter(IDLE)
 
     async def run(self) -> None:
         """Read until `stop()` or cancellation."""
@@ -107,13 +104,10 @@ class Capture:
                 self._enter(STARTING)
             try:
                 await self._session()
-            except asyncio.CancelledError:
-                raise
-            except (SourceError, OSError, MemoryError) as error:
-                await self._lost(str(error) or type(error).__name__)
-            except Exception as error:  # noqa: BLE001  # a bug in a source must not end the camera for good
-                report_exception(error)
-                await self._lost(f"unexpected {type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001  # not even a bug in a source may end the camera for good
+                self._lost(error)
+                if not self._stopping:
+                    await self._clock.sleep_us(self._backoff.next_us())
 
     def _wanted(self) -> bool:
         if self.linger_us is None or self.hub.watched:
@@ -136,9 +130,24 @@ class Capture:
                     self.bad_frames += 1
                     if self._clock.now_us() - good_us > self.source.silence_us:
                         raise SourceNoSignal(f"only broken frames: {error}", self.source.url) from error
+                # A source that is always ready never waits, nor does an encoder without a thread: others must run.
+                await self._clock.sleep_us(0)
         finally:
             self.hub.pause()
+            await self._close()
+
+    async def _close(self) -> None:
+        """Close the source; if it breaks its promise and raises, say so and go on.
+
+        What ended the session is the more useful thing to show, and a stop must not become another try.
+        """
+        try:
             await self.source.close()
+        except Exception as error:  # noqa: BLE001  # as above
+            fault = f"{type(error).__name__}: {error}"
+            if fault != self._close_fault:
+                self._close_fault = fault
+                self._log(f"{self.hub.name}: closing {self.source.url} failed: {fault}")
 
     async def _one(self) -> None:
         """Read one frame and, where somebody watches, publish it."""
@@ -147,28 +156,31 @@ class Capture:
         except asyncio.TimeoutError as error:
             raise SourceNoSignal(f"no frame for {self.source.silence_us / 1000000:g} s", self.source.url) from error
         now_us = self._clock.now_us()
+        frame.stamp(now_us, self._clock.wall_us())
+        if not self.hub.watched:
+            self.hub.pause()
+        elif self.limit.passes(frame.capture_us):
+            self._publish(await self.encoder.encode(frame))
+        self.frames += 1
         if self.state != LIVE:
             self.rate.reset(now_us, self.frames)
-        self.frames += 1
-        self.rate.sample(now_us, self.frames)
-        if self.hub.watched:
-            if self.limit.passes(frame.capture_us):
-                self._publish(await self.encoder.encode(frame))
-        else:
-            self.hub.pause()
-        if self.state != LIVE:
             self._backoff.reset()
             self._enter(LIVE)
+        self.rate.sample(now_us, self.frames)
 
     def _publish(self, frame: Frame) -> None:
         if not self.hub.closed:
             self.hub.publish(frame)
 
-    async def _lost(self, reason: str) -> None:
-        """Say what happened, once per reason, and wait for the next try."""
-        if self.state != LOST or reason != self.reason:
-            self._enter(LOST, reason)
-        await self._clock.sleep_us(self._backoff.next_us())
+    def _lost(self, error: Exception) -> None:
+        """Say what happened, once per reason."""
+        expected = isinstance(error, (SourceError, OSError, MemoryError))
+        reason = str(error) or type(error).__name__
+        if not expected:
+            reason = f"unexpected {type(error).__name__}: {error}"
+        if not expected and (self.state != LOST or reason != self.reason):
+            report_exception(error)
+        self._enter(LOST, reason)
 
     def _enter(self, state: str, reason: str = "") -> None:
         if state == self.state and reason == self.reason:

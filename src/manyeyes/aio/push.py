@@ -10,7 +10,7 @@ import asyncio
 from ..core.errors import EncodeError, FrameError, HubClosed
 from ..core.frame import GREY, JPEG, RGB3, Frame
 from ..core.mailbox import Mailbox
-from .compat import CLOCK, Lock, SystemClock, thread_id
+from .compat import CLOCK, Lock, SystemClock, report_exception, thread_id
 from .encoder import Encoder
 from .hub import Hub
 
@@ -18,6 +18,7 @@ TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..core.stats import ViewerStats
     from .hub import Sink
 
 
@@ -39,16 +40,18 @@ class PushHub(Hub):
         self._encoder = encoder
         self._lock = Lock()
         self._incoming = Mailbox()  # from other threads
-        self._raw = Mailbox()  # to the encoder
-        self._raw_arrived = asyncio.Event()
+        self._raw = Mailbox()  # for the encoder: what `pushed` was with it, and the frame
+        self._overtaken = 0
+        self._newest = 0  # what `pushed` was with the newest picture that was published
         self._loop: "asyncio.AbstractEventLoop | None" = None
         self._thread = 0
-        self._task: "asyncio.Task[None] | None" = None
+        self._encoding: "asyncio.Task[None] | None" = None
+        self._fault = ""
 
     @property
     def dropped(self) -> int:
-        """Pictures that newer ones replaced before they were encoded or taken over."""
-        return self._incoming.dropped + self._raw.dropped
+        """Pictures that newer ones replaced or overtook before they were encoded or taken over."""
+        return self._incoming.dropped + self._raw.dropped + self._overtaken
 
     def publish(self, picture: "Any") -> None:
         """Give every viewer this picture; never waits, never raises for a slow encoder or viewer.
@@ -57,41 +60,47 @@ class PushHub(Hub):
 
         Args:
             picture: A JPEG (bytes, bytearray or memoryview), an image as an array (height, width, 3) uint8 in RGB
-                order or (height, width) uint8 grey, or a Frame (whose data is not copied: leave it alone).
+                order or (height, width) uint8 grey, or a Frame. All but bytes and Frames are copied, so the
+                program may draw its next picture into the same memory.
 
         Raises:
             BadFrame: If it should be a JPEG and is not a whole one. (From another thread: counted only.)
-            EncodeError: If it is an array of another shape or type.
+            EncodeError: If it is an array of another shape or type, or raw and this hub has no encoder.
             HubClosed: After `close()`.
         """
         if self.closed:
             raise HubClosed(f"hub {self.name} is closed: publish to a new one")
         frame = self._frame(picture)
-        if self._loop is None or thread_id() == self._thread:
-            self._take_in(frame)
-            return
-        with self._lock:  # between the look and the put the loop must not empty the box
+        with self._lock:  # between a look and what follows from it, neither the loop nor a thread may come in
+            loop = self._loop
+            if loop is None:  # nobody has watched yet, so there is no event loop to hand it over to
+                self._take_in(frame)
+                return
+            elsewhere = thread_id() != self._thread
             waiting = self._incoming.full
-            self._incoming.put(frame)
-        if not waiting and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._take_over)
+            if elsewhere:
+                self._incoming.put(frame)
+            elif self._incoming.take() is not None:  # an older picture must not come after this one
+                self._overtaken += 1
+        if not elsewhere:
+            self._take_in(frame)
+        elif not waiting:
+            try:
+                loop.call_soon_threadsafe(self._take_over)
+            except RuntimeError:  # that loop is closed: the picture waits for the next one
+                pass
 
     def _frame(self, picture: "Any") -> Frame:
-        if isinstance(picture, Frame):
-            return picture
-        now_us, wall_us = self.clock.now_us(), self.clock.wall_us()
-        if isinstance(picture, memoryview):
-            picture = bytes(picture)
-        if isinstance(picture, (bytes, bytearray)):
-            return Frame(picture, JPEG, capture_us=now_us, wall_us=wall_us)
-        if self._encoder is None:
-            raise EncodeError(f"cannot publish {type(picture).__name__}: expected JPEG bytes; this hub has no encoder")
-        shape = getattr(picture, "shape", None)
-        if shape is None or str(getattr(picture, "dtype", "")) != "uint8" or not (len(shape) == 2 or shape[2:] == (3,)):
-            got = f"array {shape} {picture.dtype}" if shape is not None else type(picture).__name__
-            raise EncodeError(f"cannot publish {got}: expected JPEG bytes or an array (height, width, 3) or (height, width) uint8")
-        image = picture.copy()  # programs draw their next picture into the same array
-        return Frame(image, GREY if len(shape) == 2 else RGB3, shape[1], shape[0], now_us, wall_us)
+        if isinstance(picture, (bytes, bytearray, memoryview)):
+            frame = Frame(picture if isinstance(picture, bytes) else bytes(picture))
+        elif isinstance(picture, Frame):
+            frame = picture
+        else:
+            frame = _copied(picture)
+        if frame.format != JPEG and self._encoder is None:
+            raise EncodeError(f"cannot publish a picture in {frame.format}: expected a JPEG; this hub has no encoder")
+        frame.stamp(self.clock.now_us(), self.clock.wall_us())
+        return frame
 
     def _take_over(self) -> None:
         """Take what another thread published: runs in the event loop."""
@@ -107,48 +116,89 @@ class PushHub(Hub):
     def _take_in(self, frame: Frame) -> None:
         self.pushed += 1
         if frame.format == JPEG:
-            self._raw.take()  # an older picture must not come after this one
             super().publish(frame)
+            self._newest = self.pushed
+            if self._raw.take() is not None:
+                self._overtaken += 1
             return
         if not self.watched:
             self.pause()  # `latest` is not the newest any more
-        self._raw.put(frame)
-        self._raw_arrived.set()
+        self._raw.put((self.pushed, frame))
+        self._encode_waiting()
 
     def attach(self, sink: "Sink") -> None:
         """As in Hub; also makes the running event loop the one that this hub works in."""
-        super().attach(sink)
         loop = asyncio.get_event_loop()
-        if loop is not self._loop:
-            self._loop = loop
-            self._thread = thread_id()
-            if self._encoder is not None:
-                self._task = asyncio.create_task(self._encode_raw(self._encoder))
+        with self._lock:
+            super().attach(sink)
+            moved = loop is not self._loop
+            if moved:
+                self._loop = loop
+                self._thread = thread_id()
+                self._encoding = None  # it ended with its loop
+        if moved:
+            self._take_over()
 
-    async def _encode_raw(self, encoder: Encoder) -> None:
-        if self._raw.full:  # published before there was a loop
-            self._raw_arrived.set()
-        while True:
-            await self._raw_arrived.wait()
-            await self.wait_watched()
-            self._raw_arrived.clear()
-            frame = self._raw.take()
-            if frame is None:
-                continue
-            try:
-                encoded = await encoder.encode(frame)
-            except FrameError:
-                self.bad_frames += 1
-                continue
-            newer = self.latest is not None and self.current and self.latest.capture_us > encoded.capture_us
-            if not newer and not self.closed:
+    def join(self, viewer: "ViewerStats | None" = None) -> None:
+        """As in Hub; a raw picture that waits is encoded now."""
+        super().join(viewer)
+        self._encode_waiting()
+
+    def _encode_waiting(self) -> None:
+        """Have the raw picture that waits encoded, if anybody watches, unless this is going on."""
+        if self._encoding is None and self._loop is not None and self._wants_encoding():
+            self._encoding = asyncio.create_task(self._encode_raw())
+
+    def _wants_encoding(self) -> bool:
+        return self.watched and self._raw.full and not self.closed
+
+    async def _encode_raw(self) -> None:
+        """Encode what waits until nothing does or nobody watches."""
+        try:
+            while self._wants_encoding():
+                number, frame = self._raw.take()
+                encoded = await self._encoded(frame)
+                if encoded is None or self.closed:
+                    continue
+                if number < self._newest:
+                    self._overtaken += 1
+                    continue
                 super().publish(encoded)
+                self._newest = number
+        finally:
+            self._encoding = None
+
+    async def _encoded(self, frame: Frame) -> "Frame | None":
+        """Return the frame as a JPEG; None if that cannot be, which is counted."""
+        assert self._encoder is not None, "a raw frame was taken in without an encoder"
+        try:
+            return await self._encoder.encode(frame)
+        except FrameError:
+            self.bad_frames += 1
+        except Exception as error:  # noqa: BLE001  # a bug in an encoder must not end the flow of pictures
+            self.bad_frames += 1
+            fault = f"{type(error).__name__}: {error}"
+            if fault != self._fault:
+                self._fault = fault
+                report_exception(error)
+        return None
 
     def close(self) -> None:
         """End every viewer's stream and the encoder; harmless when closed."""
         super().close()
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+        if self._encoding is not None:
+            self._encoding.cancel()
         if self._encoder is not None:
             self._encoder.close()
+
+
+def _copied(image: "Any") -> Frame:
+    """Return a raw frame with a copy of an array; refuse anything else."""
+    shape: "Any" = getattr(image, "shape", None)
+    dtype = str(getattr(image, "dtype", ""))
+    if shape is None or dtype != "uint8" or 0 in shape or not (len(shape) == 2 or shape[2:] == (3,)):
+        got = type(image).__name__ if shape is None else f"array {shape} {dtype}"
+        raise EncodeError(
+            f"cannot publish {got}: expected JPEG bytes or an array (height, width, 3) or (height, width) uint8"
+        )
+    return Frame(image.copy(), GREY if len(shape) == 2 else RGB3, shape[1], shape[0])

@@ -1,8 +1,8 @@
 """Source: what the capture loop reads, whatever is behind it.
 
 The capture loop is the only reader. It calls `open()`, then `read()` again and again, then
-`close()`; after `close()` it may open again. `testing.check_source` is the contract suite that
-every source passes.
+`close()`; after `close()` it may open again. `tests/contracts` has the suite that every source
+passes.
 """
 
 from ..core.errors import ConfigError

@@ -84,7 +84,7 @@ class ViewerStats:
         sent_bytes: Bytes that the kernel took.
         capture_us: Monotonic capture time of the last real (not placeholder) frame delivered; 0: none yet.
         sent_us: When the kernel took the last byte of the last frame.
-        pending_us: Monotonic capture time of the frame that is being sent now; 0: none.
+        pending_us: Monotonic capture time of the frame that is being sent or held up now; 0: none.
     """
 
     __slots__ = (
@@ -140,7 +140,8 @@ class ViewerStats:
             return
         self.frames += cohort.frames - self._cohort_frames
         self.sent_bytes += cohort.sent_bytes - self._cohort_bytes
-        self.capture_us = cohort.capture_us
+        # Not older than its own: the cohort may have seen nothing but placeholders since it joined.
+        self.capture_us = max(self.capture_us, cohort.capture_us)
         self.sent_us = cohort.sent_us
         self.join(cohort)
 

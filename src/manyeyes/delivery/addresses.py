@@ -3,6 +3,7 @@
 import fcntl
 import socket
 import struct
+from typing import Any
 
 from ..core.errors import ConfigError
 
@@ -30,7 +31,7 @@ def reachable(host: str) -> list[str]:
     return sorted(found, key=lambda address: address.startswith("127."))
 
 
-def resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str | int, ...]]]:
+def resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
     """Return the addresses that a host's name stands for, as (family, what bind() takes).
 
     Raises:

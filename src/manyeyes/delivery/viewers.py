@@ -119,16 +119,17 @@ class ViewerGroup:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
         viewer = Viewer(sock, self._lanes[framing], stats)
+        latest = self._hub.latest if self._hub.current else None
+        # May fail, so it comes first: the socket is the caller's still.
+        self._events.register(viewer.fd, _INPUT if latest is None else _INPUT | select.EPOLLOUT)
         self._viewers[viewer.fd] = viewer
         self._hub.join(stats)
-        if self._hub.current and self._hub.latest is not None:
-            self._events.register(viewer.fd, _INPUT | select.EPOLLOUT)
+        if latest is None:
+            self._keep_pace(viewer)
+        else:
             self._busy[viewer.fd] = viewer
             viewer.progress_us = self._clock.now_us()
-            viewer.box.put(self._hub.latest)
-        else:
-            self._events.register(viewer.fd, _INPUT)
-            self._keep_pace(viewer)
+            viewer.box.put(latest)
 
     def offer(self, frame: Frame) -> None:
         """Send a frame to all who can take it now; the others get it, or a newer one, when they can."""
@@ -180,6 +181,7 @@ class ViewerGroup:
         self._busy[viewer.fd] = viewer
         viewer.progress_us = self._clock.now_us()
         self._events.modify(viewer.fd, _INPUT | select.EPOLLOUT)
+        viewer.stats.pending_us = frame.capture_us
         if sent_bytes:
             self._begin(viewer, frame, view[sent_bytes:], sent_bytes)
         else:
@@ -231,7 +233,10 @@ class ViewerGroup:
         viewer.stats.sent(_capture_us(frame), sent_bytes, viewer.progress_us)
         if self._ending:
             self._remove(viewer)
-        elif not viewer.box.full:
+        elif viewer.box.full:
+            # That one has waited since now at the latest: if the viewer stalls here, its age grows.
+            viewer.stats.pending_us = viewer.progress_us
+        else:
             del self._busy[viewer.fd]
             self._events.modify(viewer.fd, _INPUT)
             self._keep_pace(viewer)

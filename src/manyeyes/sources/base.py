@@ -122,9 +122,17 @@ class ThreadedSource(Source):
 
     async def _call(self, work: Callable[[], T]) -> T:
         """Run a function in the thread and return what it returns."""
+        return await asyncio.get_running_loop().run_in_executor(self._open_worker(), work)
+
+    def _open_worker(self) -> ThreadPoolExecutor:
+        """Return the thread.
+
+        Raises:
+            SourceEnded: If the source is not open.
+        """
         if self._worker is None:
             raise SourceEnded(f"{self.url}: the source is not open", self.url)
-        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        return self._worker
 
     def _start(self) -> None:
         """Open what is behind the source and fill in `given`."""

@@ -14,7 +14,7 @@ from ..aio.hub import Hub
 from ..aio.stream import FrameStream
 from ..core.errors import ConfigError, ManyeyesError
 from ..core.multipart import BROWSER, LENGTH, framing_for
-from . import headers, page
+from . import assets, headers
 
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Routes:
 
     async def asset(self, request: Request, file: str) -> Response:
         """Answer one of the page's files."""
-        body, content_type = page.load(file)
+        body, content_type = assets.load(file)
         return Response(body, 200, headers.asset(content_type))
 
     async def stream(self, request: Request, name: "str | None" = None) -> Response:
@@ -211,7 +211,7 @@ def make_app(
             app.get(prefix + path)(routes.snapshot)
         app.get(prefix + "/status")(routes.status)
         app.route(prefix + "/config", methods=["GET", "POST"])(routes.config)
-        for file in page.names():
+        for file in assets.names():
             app.get(prefix + "/" + file)(_asset_handler(routes, file))
     if named:
         app.get("/cams")(routes.list_cameras)

@@ -165,7 +165,7 @@ document.onvisibilitychange = () => {
 addEventListener('pagehide', pause);
 addEventListener('pageshow', () => setTimeout(resume)); // after the load event, else the tab shows "loading" for ever
 addEventListener('online', resume);
-setInterval(() => stage.hasAttribute('data-picture') || keep(), 100);
+setInterval(() => stage.hasAttribute('data-picture') || (token && view.naturalWidth && draw()), 100);
 
 // ---- what is shown
 
@@ -197,14 +197,14 @@ function draw() {
     write('age', age_s >= 0 ? age_s > 90 ? `${Math.round(age_s / 60)} min old` : `${age_s.toFixed(age_s < 1 ? 2 : 1)} s old` : '–', age_s > 1);
     if (width) root.style.setProperty('--ratio', `${width} / ${height}`);
   }
-  const [title, text, look = ''] = said
+  const [title, text, mood = ''] = said
     || (lost ? [`Camera lost since ${since.toLocaleTimeString()}`, reason]
       : link === 'retrying' ? ['Connection lost, retrying', problem, 'warn busy']
       : state === 'starting' ? ['The camera is starting', reason, 'warn busy']
       : stage.hasAttribute('data-picture') ? [] : ['Connecting', '', 'busy']);
   write('notice-title', title || '');
   write('reason', sentence(text));
-  $('notice').className = title ? `on ${look}` : '';
+  $('notice').className = title ? `on ${mood}` : '';
 }
 
 // ---- learnt once per connection: the other cameras, and the settings
@@ -220,9 +220,9 @@ async function learn({ cameras }) {
   const list = onCameraPage ? (await ask('../../cams').catch(() => ({}))).cameras || [] : cameras;
   $('cameras').hidden = list.length < 2;
   $('cameras').replaceChildren(...list.map(({ name }) => {
-    const link = make('a', { href: `${onCameraPage ? '../' : 'cams/'}${name}/`, textContent: name });
-    if (name === camera.name) link.setAttribute('aria-current', 'page');
-    return link;
+    const a = make('a', { href: `${onCameraPage ? '../' : 'cams/'}${name}/`, textContent: name });
+    if (name === camera.name) a.setAttribute('aria-current', 'page');
+    return a;
   }));
   build(config);
 }
@@ -274,7 +274,7 @@ function field(key, { type, value, min, max, step = type === 'int' ? 1 : 'any', 
       } catch ({ message, allowed: may }) {
         set(value);
         const range = may?.min != null ? `${may.min} to ${may.max}` : Array.isArray(may) ? may.join(', ') : may;
-        wrong.textContent = sentence(message) + (range ? `. Allowed: ${range}` : '');
+        wrong.textContent = sentence(message) + (range && !message.includes(range) ? `. Allowed: ${range}` : '');
       }
     });
   };
@@ -283,7 +283,7 @@ function field(key, { type, value, min, max, step = type === 'int' ? 1 : 'any', 
   else if (type === 'menu') {
     const named = Array.isArray(menu) && menu.includes(value);
     input = make('select', {}, ...Object.entries(menu).map(([i, text]) => new Option(text, named ? text : i)));
-  } else input = make('input', { type: { bool: 'checkbox', text: 'text' }[type] || 'number', min: min ?? '', max: max ?? '', step });
+  } else input = make('input', { type: type === 'bool' ? 'checkbox' : typeof value === 'number' ? 'number' : 'text', min: min ?? '', max: max ?? '', step });
   if (input.type === 'number' && max != null) {
     slider = make('input', { type: 'range', min, max, step, oninput: () => { input.value = slider.value; }, onchange: send });
     slider.setAttribute('aria-label', label);

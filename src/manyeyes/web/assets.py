@@ -1,4 +1,7 @@
-"""The page's files: plain HTML, CSS and JavaScript in `page/`, read when they are asked for."""
+"""The page's files: plain HTML, CSS and JavaScript in `page/`, read when they are asked for.
+
+(This file has another name than the folder: MicroPython prefers a folder to a file of the same name.)
+"""
 
 _FOLDER = __file__.rsplit("/", 1)[0] + "/page/"
 

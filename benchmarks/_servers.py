@@ -1,0 +1,106 @@
+"""The servers that are compared: each one a process of its own, started, found and ended in the same way.
+
+- floor: `floor.c`, the least that any program has to do.
+- manyeyes: `manyeyes serve FOLDER`, the whole program with capture, hub and its own delivery.
+- publish: `manyeyes.Server(hub)` with `hub.publish()` from memory: the same delivery without a source.
+- portable: Microdot's own `start_server` with `FrameStream` as the body: asyncio writes and drains.
+"""
+
+import contextlib
+import os
+import re
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from _build import build
+from _frames import jpeg_of
+
+from manyeyes.core.multipart import LENGTH, Part
+
+HERE = Path(__file__).resolve().parent
+CONTESTANTS = ("floor", "manyeyes", "publish", "portable")
+START_S = 20.0
+STOP_S = 10.0
+
+
+class Material:
+    """One size of frame, in the forms that the servers take it in: made once, used by all.
+
+    Attributes:
+        folder: Holds the JPEG, and nothing else, for a server to loop over.
+        part: A file with the whole part in the length framing, for the floor.
+        part_bytes: Its size: what one delivered frame is on the wire.
+    """
+
+    def __init__(self, scratch: Path, size_bytes: int) -> None:
+        self.folder = scratch / f"frames-{size_bytes}"
+        self.folder.mkdir()
+        self.jpeg = self.folder / "frame.jpg"
+        data = jpeg_of(size_bytes)
+        self.jpeg.write_bytes(data)
+        self.part = scratch / f"part-{size_bytes}"
+        self.part.write_bytes(Part(data, time.time_ns() // 1000).view(LENGTH))
+        self.part_bytes = self.part.stat().st_size
+
+
+def command(name: str, material: Material, fps: float, host: str = "127.0.0.1", viewers: int = 0) -> list[str]:
+    """Return the command line of a contestant; it prints one line that ends with its port, or its URL."""
+    if name == "floor":
+        return [str(build("floor")), "0", str(fps), str(material.part)]
+    if name == "manyeyes":
+        more = [] if host.startswith("127.") else ["--open"]
+        limit = ["--max-connections", str(viewers + 50)] if viewers else []
+        return [sys.executable, "-m", "manyeyes", "serve", f"{material.folder}?fps={fps:g}", "--host", host, "--port", "0", *more, *limit]
+    return [sys.executable, str(HERE / "_library.py"), name, str(material.jpeg), f"{fps:g}", host, str(viewers + 50)]
+
+
+@contextlib.contextmanager
+def running(
+    arguments: list[str], prefix: tuple[str, ...] = (), core: int | None = None
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run a server; gives its process (and, without a prefix, so its pid) and its port.
+
+    Args:
+        arguments: Its command.
+        prefix: What to run it by (`ip netns exec NAME`).
+        core: Which CPU it may use, or None.
+    """
+    with tempfile.TemporaryFile("w+") as log:
+        server = subprocess.Popen([*prefix, *arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=environment())
+        try:
+            if core is not None:
+                os.sched_setaffinity(server.pid, {core})
+            yield server, _port(server, arguments, log)
+        finally:
+            server.terminate()
+            try:
+                server.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+            assert server.stdout is not None
+            server.stdout.close()
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for servers: this source tree, and no debugging aids that cost time."""
+    values = {key: value for key, value in os.environ.items() if key not in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE")}
+    values["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent / "src"), values.get("PYTHONPATH")]))
+    return values
+
+
+def _port(server: "subprocess.Popen[str]", arguments: list[str], log: "tempfile._TemporaryFileWrapper[str]") -> int:
+    """Wait for the line that says where the server listens."""
+    assert server.stdout is not None
+    ready, _, _ = select.select([server.stdout], [], [], START_S)
+    line = server.stdout.readline() if ready else ""
+    found = re.search(r":\s?(\d+)/?\s*$", line)
+    if not found:
+        log.seek(0)
+        raise RuntimeError(f"{' '.join(arguments)}: got {line!r} instead of where it listens; it said: {log.read()[-2000:]}")
+    return int(found[1])

@@ -1,0 +1,78 @@
+"""How old the picture is at the end of a thin link: what bounding the kernel's send queue is for.
+
+One viewer behind 2 Mbit/s (14 KB frames: 17.7 of the 30 a second fit through) and behind 16 Mbit/s (150 KB: 13 of 30).
+A server that writes whenever its socket takes bytes fills the send buffer with frames that are old when they arrive;
+one that starts a frame only when the last one has left the socket sends fewer bytes late, and the same number of
+frames. `floor` isn't here: its frames carry no time. Needs root and iproute2; without them it says so.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from _link import SERVER, LinkRefused, missing, thin_link
+from _report import show, skip
+from _servers import HERE, Material, command, environment, running
+
+SETTINGS = ((14_000, "2mbit"), (150_000, "16mbit"))  # bytes of a frame, rate of the link
+CONTESTANTS = ("manyeyes", "publish", "portable")
+FPS = 30.0
+
+
+def measure(name: str, material: Material, rate: str, seconds: float, skip_s: float) -> dict[str, float]:
+    """Run one server and one viewer over a link of their own."""
+    with (
+        thin_link(rate) as (at_server, at_client),
+        running(command(name, material, FPS, SERVER, 1), at_server) as (_, port),
+    ):
+        reader = [*at_client, sys.executable, str(HERE / "_age_reader.py"), SERVER, str(port), str(seconds), str(skip_s)]
+        done = subprocess.run(reader, capture_output=True, text=True, timeout=seconds + skip_s + 30, env=environment(), check=False)
+    if done.returncode:
+        raise RuntimeError(f"{name}: the reader said: {done.stderr.strip()}")
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=8.0, help="measured per run, after 4 s that are not (default: %(default)g)")
+    parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=["manyeyes", "portable"])
+    parser.add_argument("--quick", action="store_true", help="one round of 2 s: shows that it works")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if reason := missing():
+        skip(reason, options.json)
+    rounds, seconds, skip_s = (1, 2.0, 1.0) if options.quick else (options.rounds, options.seconds, 4.0)
+    rows: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for size_bytes, rate in SETTINGS:
+            material = Material(Path(scratch), size_bytes)
+            runs: dict[str, list[dict[str, float]]] = {name: [] for name in options.contestants}
+            for _ in range(rounds):
+                for name in options.contestants:
+                    try:
+                        runs[name].append(measure(name, material, rate, seconds, skip_s))
+                    except LinkRefused as refusal:
+                        skip(str(refusal), options.json)
+            for name in options.contestants:
+                rows.append(
+                    {
+                        "frame": f"{size_bytes / 1000:g} KB",
+                        "link": rate.replace("mbit", " Mbit/s"),
+                        "server": name,
+                        "age s, median": round(median(run["median_s"] for run in runs[name]), 3),
+                        "95 %": round(median(run["p95_s"] for run in runs[name]), 3),
+                        "highest": round(max(run["max_s"] for run in runs[name]), 3),
+                        "fps": round(median(run["fps"] for run in runs[name]), 1),
+                    }
+                )
+    show(rows, options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+import unittest
+
+from manyeyes.web import assets
+
+
+class TestAssets(unittest.TestCase):
+    def test_every_file_has_bytes_and_a_content_type(self):
+        names = assets.names()
+        self.assertIn("index.html", names)
+        for name in names:
+            body, content_type = assets.load(name)
+            self.assertIs(type(body), bytes)
+            self.assertGreater(len(body), 100, name)
+            self.assertIs(type(content_type), str)
+            self.assertIn("/", content_type)
+
+    def test_text_names_its_encoding_and_is_in_it(self):
+        for name in assets.names():
+            body, content_type = assets.load(name)
+            if content_type.startswith("text/"):
+                self.assertIn("charset=utf-8", content_type)
+                body.decode()
+
+    def test_the_page_links_only_to_its_own_files(self):
+        text = assets.load("index.html")[0].decode()
+        for name in assets.names():
+            if name != "index.html":
+                self.assertIn('"' + name + '"', text)
+        for name in assets.names():
+            text = assets.load(name)[0].decode().replace("http://www.w3.org/", "")  # XML namespaces are names
+            self.assertNotIn("http://", text, name)
+            self.assertNotIn("https://", text, name)
+
+    def test_what_is_not_in_the_table_is_never_read(self):
+        for name in ("", "../app.py", "page.py", "index.htm", "../page/index.html"):
+            with self.assertRaises(KeyError):
+                assets.load(name)
+
+    def test_the_list_of_names_is_a_copy(self):
+        assets.names().append("secret")
+        self.assertNotIn("secret", assets.names())
