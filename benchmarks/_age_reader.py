@@ -11,7 +11,9 @@ import socket
 import sys
 import time
 
-_HEADER = re.compile(rb"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: (\d+)\r\nX-Timestamp: (\d+\.\d+)\r\n\r\n")
+_HEADER = re.compile(
+    rb"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: (\d+)\r\nX-Timestamp: (\d+\.\d+)\r\n\r\n"
+)
 
 
 def read(host: str, port: int, seconds: float, skip_s: float) -> dict[str, float]:

@@ -23,7 +23,9 @@ def build(name: str) -> Path:
         return program
     cc = compiler()
     if cc is None:
-        sys.exit("no C compiler (cc, gcc or clang) found: install one (Debian: apt-get install gcc libc6-dev) or set CC")
+        sys.exit(
+            "no C compiler (cc, gcc or clang) found: install one (Debian: apt-get install gcc libc6-dev) or set CC"
+        )
     BUILD.mkdir(parents=True, exist_ok=True)
     # By a name of its own and a rename, so that two runs at once never execute half a file.
     fresh = BUILD / f"{name}.{os.getpid()}"

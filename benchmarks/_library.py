@@ -41,7 +41,9 @@ async def feed(hub: manyeyes.Hub, jpeg: bytes, fps: float) -> None:
 
 @contextlib.asynccontextmanager
 async def publish(hub: manyeyes.Hub, host: str, viewers_max: int):
-    async with manyeyes.Server(hub, host=host, port=0, open=not host.startswith("127."), max_connections=viewers_max) as server:
+    async with manyeyes.Server(
+        hub, host=host, port=0, open=not host.startswith("127."), max_connections=viewers_max
+    ) as server:
         yield int(server.url.rstrip("/").rpartition(":")[2])
 
 
@@ -52,7 +54,7 @@ async def portable(hub: manyeyes.Hub, host: str, viewers_max: int):
         port = probe.getsockname()[1]
     app = manyeyes.make_app([Camera(hub)])
     serving = asyncio.create_task(app.start_server(host=host, port=port))
-    while app.server is None and not serving.done():
+    while app.server is None and not serving.done():  # noqa: ASYNC110  # Microdot tells it in no other way
         await asyncio.sleep(0.01)
     try:
         yield port

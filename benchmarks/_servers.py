@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from _build import build
 from _frames import jpeg_of
@@ -26,6 +27,7 @@ HERE = Path(__file__).resolve().parent
 CONTESTANTS = ("floor", "manyeyes", "publish", "portable")
 START_S = 20.0
 STOP_S = 10.0
+SPARE_CONNECTIONS = 50
 
 
 class Material:
@@ -52,18 +54,36 @@ def command(name: str, material: Material, fps: float, host: str = "127.0.0.1", 
     """Return the command line of a contestant; it prints one line that ends with its port, or its URL."""
     if name == "floor":
         return [str(build("floor")), "0", str(fps), str(material.part)]
+    most = str(viewers + SPARE_CONNECTIONS)
     if name == "manyeyes":
-        more = [] if host.startswith("127.") else ["--open"]
-        limit = ["--max-connections", str(viewers + 50)] if viewers else []
-        return [sys.executable, "-m", "manyeyes", "serve", f"{material.folder}?fps={fps:g}", "--host", host, "--port", "0", *more, *limit]
-    return [sys.executable, str(HERE / "_library.py"), name, str(material.jpeg), f"{fps:g}", host, str(viewers + 50)]
+        options = ["--host", host, "--port", "0", "--max-connections", most]
+        options += [] if host.startswith("127.") else ["--open"]
+        return [sys.executable, "-m", "manyeyes", "serve", f"{material.folder}?fps={fps:g}", *options]
+    return [sys.executable, str(HERE / "_library.py"), name, str(material.jpeg), f"{fps:g}", host, most]
+
+
+class Running:
+    """A server that listens.
+
+    Attributes:
+        pid: Of its process.
+        port: Where it listens.
+    """
+
+    def __init__(self, pid: int, port: int, log: IO[str]) -> None:
+        self.pid = pid
+        self.port = port
+        self._log = log
+
+    def said(self) -> str:
+        """Return the end of its log."""
+        self._log.seek(0)
+        return self._log.read()[-2000:]
 
 
 @contextlib.contextmanager
-def running(
-    arguments: list[str], prefix: tuple[str, ...] = (), core: int | None = None
-) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Run a server; gives its process (and, without a prefix, so its pid) and its port.
+def running(arguments: list[str], prefix: tuple[str, ...] = (), core: int | None = None) -> Iterator[Running]:
+    """Run a server.
 
     Args:
         arguments: Its command.
@@ -71,11 +91,12 @@ def running(
         core: Which CPU it may use, or None.
     """
     with tempfile.TemporaryFile("w+") as log:
-        server = subprocess.Popen([*prefix, *arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=environment())
+        words = [*prefix, *arguments]
+        server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True, env=_environment())
         try:
             if core is not None:
                 os.sched_setaffinity(server.pid, {core})
-            yield server, _port(server, arguments, log)
+            yield Running(server.pid, _port(server, arguments, log), log)
         finally:
             server.terminate()
             try:
@@ -87,14 +108,14 @@ def running(
             server.stdout.close()
 
 
-def environment() -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """Return the environment for servers: this source tree, and no debugging aids that cost time."""
     values = {key: value for key, value in os.environ.items() if key not in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE")}
     values["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent / "src"), values.get("PYTHONPATH")]))
     return values
 
 
-def _port(server: "subprocess.Popen[str]", arguments: list[str], log: "tempfile._TemporaryFileWrapper[str]") -> int:
+def _port(server: "subprocess.Popen[str]", arguments: list[str], log: IO[str]) -> int:
     """Wait for the line that says where the server listens."""
     assert server.stdout is not None
     ready, _, _ = select.select([server.stdout], [], [], START_S)
@@ -102,5 +123,6 @@ def _port(server: "subprocess.Popen[str]", arguments: list[str], log: "tempfile.
     found = re.search(r":\s?(\d+)/?\s*$", line)
     if not found:
         log.seek(0)
-        raise RuntimeError(f"{' '.join(arguments)}: got {line!r} instead of where it listens; it said: {log.read()[-2000:]}")
+        said = log.read()[-2000:]
+        raise RuntimeError(f"{' '.join(arguments)}: got {line!r}, expected where it listens; it said: {said}")
     return int(found[1])

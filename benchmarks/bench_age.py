@@ -16,7 +16,7 @@ from statistics import median
 
 from _link import SERVER, LinkRefused, missing, thin_link
 from _report import show, skip
-from _servers import HERE, Material, command, environment, running
+from _servers import HERE, Material, command, running
 
 SETTINGS = ((14_000, "2mbit"), (150_000, "16mbit"))  # bytes of a frame, rate of the link
 CONTESTANTS = ("manyeyes", "publish", "portable")
@@ -27,20 +27,36 @@ def measure(name: str, material: Material, rate: str, seconds: float, skip_s: fl
     """Run one server and one viewer over a link of their own."""
     with (
         thin_link(rate) as (at_server, at_client),
-        running(command(name, material, FPS, SERVER, 1), at_server) as (_, port),
+        running(command(name, material, FPS, SERVER, 1), at_server) as server,
     ):
-        reader = [*at_client, sys.executable, str(HERE / "_age_reader.py"), SERVER, str(port), str(seconds), str(skip_s)]
-        done = subprocess.run(reader, capture_output=True, text=True, timeout=seconds + skip_s + 30, env=environment(), check=False)
+        reader = [sys.executable, str(HERE / "_age_reader.py"), SERVER, str(server.port), str(seconds), str(skip_s)]
+        timeout_s = seconds + skip_s + 30
+        done = subprocess.run([*at_client, *reader], capture_output=True, text=True, timeout=timeout_s, check=False)
     if done.returncode:
         raise RuntimeError(f"{name}: the reader said: {done.stderr.strip()}")
     result: dict[str, float] = json.loads(done.stdout)
     return result
 
 
+def summary(size_bytes: int, rate: str, name: str, runs: list[dict[str, float]]) -> dict[str, object]:
+    """Return the row of one contestant."""
+    return {
+        "frame": f"{size_bytes / 1000:g} KB",
+        "link": rate.replace("mbit", " Mbit/s"),
+        "server": name,
+        "age s, median": round(median(run["median_s"] for run in runs), 3),
+        "95 %": round(median(run["p95_s"] for run in runs), 3),
+        "highest": round(max(run["max_s"] for run in runs), 3),
+        "fps": round(median(run["fps"] for run in runs), 1),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=8.0, help="measured per run, after 4 s that are not (default: %(default)g)")
+    parser.add_argument(
+        "--seconds", type=float, default=8.0, help="measured per run, after 4 s that are not (default: %(default)g)"
+    )
     parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=["manyeyes", "portable"])
     parser.add_argument("--quick", action="store_true", help="one round of 2 s: shows that it works")
     parser.add_argument("--json", action="store_true")
@@ -59,18 +75,7 @@ def main() -> None:
                         runs[name].append(measure(name, material, rate, seconds, skip_s))
                     except LinkRefused as refusal:
                         skip(str(refusal), options.json)
-            for name in options.contestants:
-                rows.append(
-                    {
-                        "frame": f"{size_bytes / 1000:g} KB",
-                        "link": rate.replace("mbit", " Mbit/s"),
-                        "server": name,
-                        "age s, median": round(median(run["median_s"] for run in runs[name]), 3),
-                        "95 %": round(median(run["p95_s"] for run in runs[name]), 3),
-                        "highest": round(max(run["max_s"] for run in runs[name]), 3),
-                        "fps": round(median(run["fps"] for run in runs[name]), 1),
-                    }
-                )
+            rows += [summary(size_bytes, rate, name, runs[name]) for name in options.contestants]
     show(rows, options.json)
 
 

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from statistics import median
@@ -30,9 +31,10 @@ def measure(name: str, material: Material, viewers: int, seconds: float, warm_up
     """Run one contestant once; returns CPU microseconds per delivered frame, and the delivered fraction."""
     cores = sorted(os.sched_getaffinity(0))
     server_core, client_core = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
-    with running(command(name, material, FPS, viewers=viewers), core=server_core) as (server, port):
-        loadgen = [build("loadgen"), "-p", server.pid, "-w", warm_up_s, "127.0.0.1", port, "/stream.jpg", viewers, seconds]
-        client = subprocess.Popen([str(word) for word in loadgen], stdout=subprocess.PIPE, text=True)
+    with running(command(name, material, FPS, viewers=viewers), core=server_core) as server:
+        options = ["-p", str(server.pid), "-w", str(warm_up_s)]
+        target = ["127.0.0.1", str(server.port), "/stream.jpg", str(viewers), str(seconds)]
+        client = subprocess.Popen([build("loadgen"), *options, *target], stdout=subprocess.PIPE, text=True)
         try:
             if client_core is not None:
                 os.sched_setaffinity(client.pid, {client_core})
@@ -41,9 +43,11 @@ def measure(name: str, material: Material, viewers: int, seconds: float, warm_up
             if client.poll() is None:
                 client.kill()
                 client.wait()
-    if client.returncode:
-        raise RuntimeError(f"{name}: the load generator ended with {client.returncode}")
-    result = json.loads(output)
+        if client.returncode:
+            raise RuntimeError(f"{name}: the load generator ended with {client.returncode}")
+        result = json.loads(output)
+        if result["alive"] < viewers:
+            print(f"{name}: {result['alive']} of {viewers} viewers left; it said: {server.said()}", file=sys.stderr)
     frames = result["total_bytes"] / material.part_bytes
     return {
         "cpu_us": result["server_cpu_s"] * 1e6 / frames if frames else float("inf"),
@@ -53,7 +57,9 @@ def measure(name: str, material: Material, viewers: int, seconds: float, warm_up
     }
 
 
-def compare(names: list[str], material: Material, viewers: int, rounds: int, times: tuple[float, float]) -> list[dict[str, object]]:
+def compare(
+    names: list[str], material: Material, viewers: int, rounds: int, times: tuple[float, float]
+) -> list[dict[str, object]]:
     """Run all contestants in alternation; returns one row each."""
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for _ in range(rounds):
@@ -84,9 +90,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="measured per run (default: %(default)g)")
     parser.add_argument("--viewers", type=int, help="instead of 200 and 400")
-    parser.add_argument("--size", type=int, action="append", metavar="BYTES", help="only the setting with this size of frame")
+    parser.add_argument(
+        "--size", type=int, action="append", metavar="BYTES", help="only the setting with this size of frame"
+    )
     parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
-    parser.add_argument("--quick", action="store_true", help="20 viewers, 2 s, one round: shows that it works, measures nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="20 viewers, 2 s, one round: shows that it works, measures nothing"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rounds, times = options.rounds, (options.seconds, 1.0)

@@ -55,7 +55,9 @@ async ([framing, count, limitMs]) => {
 
 def chromium() -> str | None:
     """Return the browser: $CHROMIUM, or the first that is there."""
-    names = [os.environ["CHROMIUM"]] if os.environ.get("CHROMIUM") else ["chromium", "chromium-browser", "google-chrome"]
+    names = (
+        [os.environ["CHROMIUM"]] if os.environ.get("CHROMIUM") else ["chromium", "chromium-browser", "google-chrome"]
+    )
     return next(filter(None, map(shutil.which, names)), None)
 
 
@@ -63,12 +65,12 @@ def measure(browser: object, fps: int, framing: str, frames: int) -> list[float]
     """Watch one stream in a page of its own; returns the ages in milliseconds."""
     command = [sys.executable, "-m", "manyeyes", "serve", f"test:?size={SIZE}&fps={fps}", "--port", "0"]
     decoder = (HERE.parent / "tests" / "decode_pattern.js").read_text(encoding="utf-8")
-    with running(command) as (_, port):
+    with running(command) as server:
         context = browser.new_context(bypass_csp=True)  # type: ignore[attr-defined]  # playwright is optional
         try:
             page = context.new_page()
-            page.goto(f"http://127.0.0.1:{port}/status")
-            page.evaluate(decoder + "\nglobalThis.decodePattern = decodePattern;")
+            page.goto(f"http://127.0.0.1:{server.port}/status")
+            page.evaluate(f"() => {{ {decoder}\nglobalThis.decodePattern = decodePattern; }}")
             wanted = frames + WARM_UP_FRAMES
             ages: list[float] = page.evaluate(WATCH, [framing, wanted, 1000 * wanted / fps + 10000])
         finally:
@@ -80,7 +82,9 @@ def measure(browser: object, fps: int, framing: str, frames: int) -> list[float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=8.0, help="watched per rate and framing (default: %(default)g)")
+    parser.add_argument(
+        "--seconds", type=float, default=8.0, help="watched per rate and framing (default: %(default)g)"
+    )
     parser.add_argument("--quick", action="store_true", help="only 10 fps, one second: shows that it works")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -136,9 +136,10 @@ class FakeSource(Source):
         fps: With this, and nothing else to give, it makes frames of its own at this rate, numbered from 1.
         raw: Whether frames are FakeImages, in one memory that the next `read()` overwrites; else JPEGs.
         options: Settings that can be changed: name to allowed values, of which the first is the present one.
-        clock: What its times and its rate come from.
+        clock: What its times and its rate come from; a FakeClock of its own if None.
 
     Attributes:
+        clock: As above; another one counts from the next `open()` on.
         opens: Calls of `open()`, failed ones too.
         reads: Frames and errors that `read()` has given.
         closes: How often it was open and is not any more.
@@ -171,10 +172,10 @@ class FakeSource(Source):
         self.apply_error: Exception | None = None
         self.open_gate: asyncio.Event | None = None
         self.close_gate: asyncio.Event | None = None
-        self._clock = FakeClock() if clock is None else clock
+        self.clock = FakeClock() if clock is None else clock
         self._items = list(items)
         self._changed = asyncio.Event()
-        self._pace = Pace(fps, self._clock) if fps else None
+        self._pace: Pace | None = None
         self._fps = fps
         self._count = 0
         self._image = FakeImage(0) if raw else None
@@ -194,6 +195,7 @@ class FakeSource(Source):
         if self.open_error is not None:
             raise self.open_error
         self.is_open = True
+        self._pace = Pace(self._fps, self.clock) if self._fps else None
         self.given = {"format": RGB3 if self._image else JPEG, "width": 320, "height": 240, "fps": self._fps or None}
 
     async def read(self) -> Frame:
@@ -208,7 +210,7 @@ class FakeSource(Source):
             raise item
         if isinstance(item, Frame):
             return item
-        times = (self._clock.now_us(), self._clock.wall_us())
+        times = (self.clock.now_us(), self.clock.wall_us())
         if self._image is None:
             data = fake_jpeg(item) if isinstance(item, int) else item
             return Frame(data, JPEG, 320, 240, times[0], times[1])

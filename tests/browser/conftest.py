@@ -13,10 +13,18 @@ from tests.conftest import require
 from tests.serving import LIMIT_S
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-sync", "--disable-component-update", "--no-first-run"]
+FLAGS = [
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--disable-component-update",
+    "--no-first-run",
+]
 
 # `shown(SELECTOR)` is what the picture of an <img> says at this moment: {counter, wallMs}, or null.
-SCRIPT = (Path(__file__).parent.parent / "decode_pattern.js").read_text() + """
+SCRIPT = (
+    (Path(__file__).parent.parent / "decode_pattern.js").read_text()
+    + """
 globalThis.shown = (selector) => {
   const image = document.querySelector(selector);
   if (!image?.naturalWidth) return null;
@@ -26,6 +34,7 @@ globalThis.shown = (selector) => {
   return decodePattern(context.getImageData(0, 0, canvas.width, canvas.height));
 };
 """
+)
 
 
 class Tab:
@@ -78,7 +87,12 @@ class Tab:
 
     def next(self, selector: str, after: int) -> int:
         """Wait until an image shows a number above this one; return it."""
-        return int(self.wait(f"after => {{ const counter = shown('{selector}')?.counter; return counter > after && counter; }}", after))
+        return int(
+            self.wait(
+                f"after => {{ const counter = shown('{selector}')?.counter; return counter > after && counter; }}",
+                after,
+            )
+        )
 
     def devtools(self) -> CDPSession:
         """Return a connection to the tab's developer tools."""

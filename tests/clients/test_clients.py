@@ -87,7 +87,7 @@ def check_pictures(camera: str, images: list[Image], thumbnails: dict[str, Image
     seen = set()
     for image in images:
         differences = np.abs(thumbnails[camera].astype(np.int16) - thumbnail(image)).mean(axis=(1, 2))
-        assert differences.min() < 3, "of 255: JPEG at quality 85 costs less than 1"
+        assert differences.min() < 6, "of 255; most of it is which matrix a player guesses where the clip names none"
         seen.add(int(differences.argmin()))
     assert len(seen) > len(images) / 2
 
@@ -224,7 +224,9 @@ def test_curl_gets_snapshot(served: Serving, thumbnails: dict[str, Image], tmp_p
 
 def test_snapshots_are_of_different_moments(served: Serving) -> None:
     counters = [
-        decode_pattern(decoded(run(program("curl"), "--silent", "--show-error", "--fail", served.url + "?action=snapshot")))[0]
+        decode_pattern(
+            decoded(run(program("curl"), "--silent", "--show-error", "--fail", served.url + "?action=snapshot"))
+        )[0]
         for _ in range(5)
     ]
     assert counters == sorted(set(counters))

@@ -27,11 +27,14 @@ async def until(check: Callable[[], Any], what: str = "the condition") -> None:
 
 
 @contextlib.asynccontextmanager
-async def listening(*hubs: Any, app: Any = None, sock: Any = None, **options: Any) -> AsyncIterator[Listener]:
+async def listening(
+    *hubs: Any, app: Any = None, sock: Any = None, send_buffer_bytes: int = 0, **options: Any
+) -> AsyncIterator[Listener]:
     """Serve these hubs, or an app, at a free port; hubs are closed in the end, as the server does."""
-    listener = Listener(
-        sock or bind("127.0.0.1", 0), app or make_app([Camera(hub) for hub in hubs], stream), fault, **options
-    )
+    sock = sock or bind("127.0.0.1", 0)
+    if send_buffer_bytes:  # connections inherit it
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
+    listener = Listener(sock, app or make_app([Camera(hub) for hub in hubs], stream), fault, **options)
     listener.start()
     try:
         yield listener

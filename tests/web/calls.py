@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from microdot import Request
+from microdot import Request, Response
 from microdot.microdot import NoCaseDict
 
 from manyeyes.aio.capture import Capture
@@ -20,7 +20,8 @@ async def call(app, target, method="GET", headers=None, body=b"", peer=PEER):
     if body:
         all_headers["Content-Length"] = str(len(body))
     response = await app.dispatch_request(Request(app, peer, method, target, "1.1", all_headers, body=body))
-    response.complete()
+    if response is not Response.already_handled:
+        response.complete()
     return response
 
 

@@ -56,14 +56,28 @@ class Camera:
         if capture is not None:
             source = capture.source
             width, height = source.given["width"], source.given["height"]
-            row.update({"source": source.url, "state": capture.state, "reason": capture.reason, "since_s": _seconds(now_us - capture.since_us)})
+            row.update(
+                {
+                    "source": source.url,
+                    "state": capture.state,
+                    "reason": capture.reason,
+                    "since_s": _seconds(now_us - capture.since_us),
+                }
+            )
             row.update({"asked": source.asked, "given": source.given})
             row["capture_fps"] = capture.rate.per_second(now_us, capture.frames) if capture.state == LIVE else 0.0
             row.update({"frames": capture.frames, "bad_frames": capture.bad_frames})
         else:
             unknown = {"format": None, "width": None, "height": None, "fps": None}
             width = height = None
-            row.update({"source": "push:", "state": LIVE if hub.current else IDLE, "reason": "", "since_s": _seconds(now_us - hub.since_us)})
+            row.update(
+                {
+                    "source": "push:",
+                    "state": LIVE if hub.current else IDLE,
+                    "reason": "",
+                    "since_s": _seconds(now_us - hub.since_us),
+                }
+            )
             row.update({"asked": unknown, "given": unknown})
             row["capture_fps"] = hub.rate.per_second(now_us, hub.published) if hub.current else 0.0
             row.update({"frames": getattr(hub, "pushed", hub.published), "bad_frames": hub.bad_frames})
@@ -97,14 +111,21 @@ class Camera:
         present = self.config()
         for key in changes:
             if key not in present:
-                raise ConfigError(f"unknown setting {key!r}: this camera has {', '.join(sorted(present)) or 'none'}", key, changes[key], sorted(present))
+                raise ConfigError(
+                    f"unknown setting {key!r}: this camera has {', '.join(sorted(present)) or 'none'}",
+                    key,
+                    changes[key],
+                    sorted(present),
+                )
         capture = self.capture
         if capture is None:
             return
         rest = dict(changes)
         quality = rest.pop("quality", capture.encoder.quality)
         if not (_is_int(quality) and 1 <= quality <= 100):  # type: ignore[operator]
-            raise ConfigError(f"quality {quality!r}: expected a whole number from 1 to 100", "quality", quality, [1, 100])
+            raise ConfigError(
+                f"quality {quality!r}: expected a whole number from 1 to 100", "quality", quality, [1, 100]
+            )
         limited = "fps" in rest and "fps" not in capture.source.settings()
         fps = rest.pop("fps") if limited else None
         if limited and not (_is_number(fps) and 0 < fps <= FPS_MAX):  # type: ignore[operator]

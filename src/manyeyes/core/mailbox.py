@@ -5,7 +5,6 @@ counter is `dropped`), so a reader that falls behind finds the present, never a 
 owns its own mailbox: a slow one costs nobody else anything.
 """
 
-
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
 if TYPE_CHECKING:
     from typing import Any

@@ -165,7 +165,9 @@ class Listener:
         group.add(sock, framing, stats)
 
     async def aclose(self) -> None:
-        """Accept no more, end all streams and requests, free everything."""
+        """Accept no more, end all streams and requests, free everything; harmless when done before."""
+        if self._sock.fileno() < 0:
+            return
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._sock.fileno())

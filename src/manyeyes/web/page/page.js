@@ -192,9 +192,9 @@ function draw() {
     view.alt = `Live picture of ${name}`;
     write('name', name);
     write('resolution', width ? `${width} × ${height}` : '–');
-    write('fps', fps == null ? '–' : `${fps.toFixed(1)} ${slow ? `of ${asked.fps} ` : ''}fps`, slow);
-    write('viewers', `${viewers.length}`);
-    write('age', age_s >= 0 ? age_s > 90 ? `${Math.round(age_s / 60)} min old` : `${age_s.toFixed(age_s < 1 ? 2 : 1)} s old` : '–', age_s > 1);
+    write('fps', fps == null || link === 'retrying' ? '–' : `${fps.toFixed(1)} ${slow ? `of ${asked.fps} ` : ''}fps`, slow && link !== 'retrying');
+    write('viewers', link === 'retrying' ? '–' : `${viewers.length}`);
+    write('age', age_s >= 0 ? age_s > 90 ? `${Math.round(age_s / 60)} min old` : `${age_s.toFixed(age_s < 0.01 ? 3 : age_s < 1 ? 2 : 1)} s old` : '–', age_s > 1);
     if (width) root.style.setProperty('--ratio', `${width} / ${height}`);
   }
   const [title, text, mood = ''] = said
@@ -274,7 +274,7 @@ function field(key, { type, value, min, max, step = type === 'int' ? 1 : 'any', 
       } catch ({ message, allowed: may }) {
         set(value);
         const range = may?.min != null ? `${may.min} to ${may.max}` : Array.isArray(may) ? may.join(', ') : may;
-        wrong.textContent = sentence(message) + (range && !message.includes(range) ? `. Allowed: ${range}` : '');
+        wrong.textContent = sentence(message) + (range && !/expected/.test(message) ? `. Allowed: ${range}` : '');
       }
     });
   };
