@@ -106,7 +106,9 @@ def test_readme_shows_the_example_as_it_is() -> None:
     assert f"```python\n{example}```" in read("README.md")
 
 
-def test_command_line_page_is_what_help_prints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line_page_is_what_help_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit):
         parse(["serve", "--help"])

@@ -58,7 +58,8 @@ def make_camera(settings: CameraSettings, common: Settings) -> Camera:
     hub = BaseHub(settings.name)
     linger_us = None if common.always_on else int(common.linger_s * 1000000)
     capture = Capture(source, hub, HostEncoder(common.quality), linger_us=linger_us, log=log.info)
-    capture.limit.fps = common.fps or 0
+    if source.asked["fps"] is None:  # it has no rate of its own to set: frames are left out instead
+        capture.limit.fps = common.fps or 0
     return Camera(hub, capture)
 
 

@@ -172,6 +172,11 @@ class DemandTest(RigTest):
         rig.source.give(Frame(fake_jpeg(1)))
         frame = await subscription.__anext__()
         self.assertEqual((frame.capture_us, frame.wall_us), (rig.clock.now_us(), rig.clock.wall_us()))
+        rig.capture.limit.fps = 10  # and the limit of the rate goes by them
+        for number in range(2, 22):
+            rig.clock.advance(50000)
+            await rig.give(Frame(fake_jpeg(number)))
+        self.assertAlmostEqual(rig.hub.published, 11, delta=1)
         subscription.close()
 
     async def test_the_rate_is_right_from_the_first_second_on(self):

@@ -326,11 +326,14 @@ class ThreadTest(PushTest):
             for number in range(1000):
                 self.hub.publish(fake_jpeg(number))
 
+        calls = []
+        take_over = self.hub._take_over
+        self.hub._take_over = lambda: (calls.append(True), take_over())
         self.thread(publish).join()  # and all this time the loop does nothing else
         self.assertEqual((self.hub.pushed, self.hub.dropped), (0, 999))
         self.assertEqual(await numbers(subscription, 1), [999])
         await turns()
-        self.assertEqual((self.hub.pushed, self.hub.dropped), (1, 999))
+        self.assertEqual((self.hub.pushed, self.hub.dropped, len(calls)), (1, 999, 1))
         self.assertEqual(subscription.stats.dropped, 0)
 
     async def test_what_the_loop_publishes_later_overtakes(self):

@@ -1,6 +1,6 @@
 import unittest
 
-from manyeyes.core.stats import Rate, ViewerStats
+from manyeyes.core.stats import Cohort, Rate, ViewerStats
 
 S = 1000000
 
@@ -84,3 +84,48 @@ class ViewerStatsTest(unittest.TestCase):
         self.assertEqual(stats.age_us(7 * S), 5 * S)
         stats.sent(2 * S, 1000, 8 * S)
         self.assertEqual((stats.age_us(9 * S), stats.pending_us), (6 * S, 0))
+
+    def test_a_placeholder_leaves_the_picture_as_old_as_it_is(self):
+        stats = ViewerStats(0)
+        stats.sent(1 * S, 1000, 1 * S + 500)
+        stats.sent(0, 1000, 4 * S)
+        self.assertEqual((stats.age_us(5 * S), stats.frames, stats.sent_bytes), (3 * S, 2, 2000))
+
+
+class CohortTest(unittest.TestCase):
+    def test_who_is_in_it_has_what_it_counted_meanwhile(self):
+        cohort = Cohort()
+        cohort.sent(1 * S, 1000, 1 * S)
+        early, late = ViewerStats(0), ViewerStats(0)
+        early.join(cohort)
+        for second in (2, 3):
+            cohort.sent(second * S, 1000, second * S + 500)
+        late.join(cohort)
+        cohort.sent(4 * S, 1000, 4 * S + 700)
+        early.settle()
+        early.settle()
+        late.sample(5 * S)
+        self.assertEqual((early.frames, early.sent_bytes, early.age_us(9 * S)), (3, 3000, 700))
+        self.assertEqual((late.frames, late.sent_bytes, late.row(9 * S)["age_ms"]), (1, 1000, 0.7))
+
+    def test_who_leaves_counts_alone(self):
+        cohort, stats = Cohort(), ViewerStats(0)
+        stats.leave()
+        stats.join(cohort)
+        cohort.sent(1 * S, 1000, 1 * S)
+        stats.leave()
+        cohort.sent(2 * S, 1000, 2 * S)
+        stats.sent(3 * S, 500, 3 * S)
+        self.assertEqual((stats.row(4 * S)["sent_bytes"], stats.frames, stats.capture_us), (1500, 2, 3 * S))
+        stats.join(cohort)
+        stats.settle()  # nothing new: nothing changes
+        self.assertEqual((stats.frames, stats.sent_us), (2, 3 * S))
+
+    def test_a_cohort_that_shows_a_placeholder(self):
+        cohort, stats = Cohort(), ViewerStats(0)
+        stats.sent(2 * S, 1000, 2 * S)
+        cohort.sent(1 * S, 1000, 1 * S)
+        stats.join(cohort)
+        cohort.sent(0, 1000, 6 * S)
+        stats.settle()
+        self.assertEqual(stats.age_us(7 * S), 4 * S)  # from its own last real frame

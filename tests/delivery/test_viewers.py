@@ -383,10 +383,9 @@ def test_a_viewer_that_takes_nothing_is_closed_and_a_shorter_pause_survives(tick
                 ticks.tick(group)
                 assert slow in hub.viewers, f"closed after {number} s"
             await until(lambda: len(group._busy) == 1, "the other one to be up to date")
-            # What was on its way when it stopped reading was acknowledged since: that counted once more.
-            for _ in range(2):
-                clock.advance(31_000_000)
-                ticks.tick(group)
+            # Meanwhile the kernel may have taken a little more from the one that stalls.
+            clock.advance(31_000_000)
+            ticks.tick(group)
             assert hub.viewers == [fast]
             assert group.stalled == 1
             assert len(group) == 1
@@ -412,34 +411,6 @@ def test_a_pause_of_ten_seconds_survives_whole(ticks):
                     ticks.tick(group)
                 assert numbers(await viewer.read_parts(2))[-1] == number
             assert group.stalled == 0
-
-    run(main)
-
-
-def test_what_leaves_the_kernel_is_progress(ticks):
-    """On a thin line the kernel sits on what it took for longer than the stall time-out, and yet it moves."""
-
-    async def main():
-        clock = FakeClock()
-        hub = Hub("cam", clock)
-        async with (
-            listening(hub, clock=clock, stall_us=30_000_000, send_buffer_bytes=200_000) as listener,
-            SlowViewer(*listener.address, receive_buffer_bytes=16384) as viewer,
-        ):
-            await until(lambda: hub.viewers)
-            group = group_of(listener, hub)
-            [member] = group._viewers.values()
-            hub.publish(fake_jpeg(1, BIG))
-            ticks.tick(group)
-            sent_bytes = hub.viewers[0].sent_bytes
-            for _ in range(3):
-                queued_bytes = viewers_module._queued_bytes(member.sock)
-                while viewers_module._queued_bytes(member.sock) >= queued_bytes:
-                    await viewer.read()
-                clock.advance(29_000_000)
-                ticks.tick(group)
-                assert hub.viewers
-            assert hub.viewers[0].sent_bytes == sent_bytes, "the kernel took more: this proves nothing"
 
     run(main)
 

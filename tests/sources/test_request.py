@@ -57,7 +57,7 @@ def test_what_is_no_frame_rate(value):
     with pytest.raises(ConfigError) as caught:
         parse_fps(value)
     assert caught.value.key == "fps"
-    assert "0.1 to 240" in caught.value.allowed
+    assert caught.value.allowed == {"min": 0.1, "max": 240}
 
 
 def test_a_setting_is_a_number_where_an_option_is_text():
@@ -129,3 +129,7 @@ def test_a_size_from_the_command_line_is_judged_too():
         request(size=(640, 480)).options({"fps": parse_fps})
     with pytest.raises(ConfigError, match="it takes none"):
         request("a=b").options({})
+
+
+def test_an_fps_from_the_command_line_is_left_to_the_capture_where_there_is_no_such_option():
+    assert request(fps=5.0).options({"size": parse_size}) == {}

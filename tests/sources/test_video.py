@@ -88,16 +88,16 @@ def test_size_scales_what_is_decoded_also_while_it_runs(tmp_path):
         assert video.settings() == {}
         await video.open()
         assert video.given == {"format": "YU12", "width": 32, "height": 24, "fps": 25}
-        assert video.settings() == {"size": "32x24"}
+        assert video.settings() == {"fps": 25, "size": "32x24"}
         assert (await video.read()).width == 32
         await video.apply({"size": "128x96"})
         assert (await video.read()).width == 128
-        assert (video.settings(), video.given["height"]) == ({"size": "128x96"}, 96)
+        assert (video.settings(), video.given["height"]) == ({"fps": 25, "size": "128x96"}, 96)
         with pytest.raises(ConfigError, match="even"):
             video.check({"size": "127x96"})
         with pytest.raises(ConfigError) as caught:
-            video.check({"fps": 10})
-        assert caught.value.allowed == ["size"]
+            video.check({"gain": 10})
+        assert caught.value.allowed == ["fps", "size"]
         await video.close()
 
     asyncio.run(main())
@@ -111,7 +111,7 @@ def test_a_passed_through_file_refuses_another_size_and_says_what_it_has(tmp_pat
     async def main():
         video = source(path, size=(64, 48))
         await video.open()
-        assert video.settings() == {}
+        assert video.settings() == {"fps": 25}
         with pytest.raises(ConfigError):
             video.check({"size": "64x48"})
         await video.close()
@@ -131,6 +131,25 @@ def test_a_limit_of_the_rate(tmp_path):
     found = asyncio.run(read_all(video, 20))
     assert found[-1][0] - found[0][0] == pytest.approx(19 * 80_000, abs=40_000)
     assert video.given["fps"] == 12.5
+
+
+def test_the_rate_can_be_changed_while_it_runs(tmp_path):
+    async def main():
+        video = source(write_video(tmp_path / "x.mp4", frames=50, step=2))
+        await video.open()
+        for fps, given, gap_us in ((5, 5, 200_000), (12.5, 12.5, 80_000), (100, 25, 40_000)):
+            await video.apply({"fps": fps})
+            assert video.settings()["fps"] == given
+            for _ in range(3):  # some are on their way still
+                last_us = (await video.read()).capture_us
+            assert (await video.read()).capture_us - last_us == pytest.approx(gap_us, abs=10)
+        for bad in (0, "5", None, 241):
+            with pytest.raises(ConfigError) as caught:
+                await video.apply({"fps": bad})
+            assert caught.value.key == "fps"
+        await video.close()
+
+    asyncio.run(main())
 
 
 def test_a_broken_picture_is_a_bad_frame_and_reading_goes_on(tmp_path):

@@ -135,7 +135,6 @@ class PushHub(Hub):
             if moved:
                 self._loop = loop
                 self._thread = thread_id()
-                self._encoding = None  # it ended with its loop
         if moved:
             self._take_over()
 

@@ -62,9 +62,9 @@ class FrameStream:
         """Book the frame given out last: whoever asks for the next has sent it."""
         frame, self._taken = self._taken, None
         if frame is not None and self._subscription is not None:
-            stats = self._subscription.stats
-            capture_us = stats.capture_us if frame.placeholder else frame.capture_us
-            stats.sent(capture_us, len(frame.part.view(self._framing)), self._hub.clock.now_us())
+            capture_us = 0 if frame.placeholder else frame.capture_us
+            size_bytes = len(frame.part.view(self._framing))
+            self._subscription.stats.sent(capture_us, size_bytes, self._hub.clock.now_us())
 
     def close(self) -> None:
         """Stop watching; harmless when done before."""

@@ -32,7 +32,7 @@ class ConfigError(ManyeyesError):
     Attributes:
         key: Name of the setting, or None where the input as a whole is wrong.
         value: What was given.
-        allowed: What would have been accepted: a sentence, a list, or None.
+        allowed: What would have been accepted: a list of choices, {"min": ..., "max": ...}, a sentence, or None.
     """
 
     def __init__(self, message: str, key: "str | None" = None, value: object = None, allowed: object = None) -> None:

@@ -129,6 +129,9 @@ class Listener:
                 continue  # this one connection failed on the way (ECONNABORTED and the like, accept(2))
             self._exhausted = False
             sock.setblocking(False)
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
+                # The last segment of a snapshot or frame would wait for the others' acknowledgement.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._serve(sock, peer)
 
     def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:

@@ -19,11 +19,8 @@ takes nothing for the stall time-out is closed. Nothing a viewer does is waited 
 """
 
 import asyncio
-import fcntl
 import select
 import socket
-import struct
-import termios
 from collections.abc import Callable
 
 from ..aio.compat import CLOCK, SystemClock
@@ -42,6 +39,7 @@ TICK_S = 1.0
 DRAIN_S = 1.0  # for the last frame at the end; a browser shows a frame that was cut off not at all
 
 _INPUT = select.EPOLLIN | select.EPOLLRDHUP
+_Send = Callable[[memoryview, int], int]
 
 
 class Lane:
@@ -52,13 +50,13 @@ class Lane:
     def __init__(self, framing: str) -> None:
         self.framing = framing
         self.cohort = Cohort()
-        self.sends: dict[int, Callable[[memoryview, int], int]] = {}  # by descriptor: the socket's `send`
+        self.sends: dict[int, _Send] = {}  # by descriptor: the socket's `send`
 
 
 class Viewer:
     """One stream's socket and what is left to send on it."""
 
-    __slots__ = ("box", "fd", "frame", "input_bytes", "lane", "progress_us", "queued_bytes", "rest", "sock", "stats")
+    __slots__ = ("box", "fd", "frame", "input_bytes", "lane", "progress_us", "rest", "sock", "stats")
 
     def __init__(self, sock: socket.socket, lane: Lane, stats: ViewerStats) -> None:
         self.sock = sock
@@ -69,7 +67,6 @@ class Viewer:
         self.frame: Frame | None = None  # the frame in flight
         self.box = Mailbox()  # the newest one waiting
         self.progress_us = 0  # when the kernel last took something, while something is left
-        self.queued_bytes = 0  # what the other end had not acknowledged a second ago
         self.input_bytes = 0
 
 
@@ -116,7 +113,6 @@ class ViewerGroup:
             sock.close()
             return
         if sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
         viewer = Viewer(sock, self._lanes[framing], stats)
         latest = self._hub.latest if self._hub.current else None
@@ -262,21 +258,10 @@ class ViewerGroup:
         now_us = self._clock.now_us()
         for viewer in list(self._viewers.values()):
             viewer.stats.sample(now_us)
-            if viewer.fd in self._busy and self._has_stalled(viewer, now_us):
+            if viewer.fd in self._busy and now_us - viewer.progress_us > self._stall_us:
                 self.stalled += 1
                 self._remove(viewer)
         self._tick_handle = self._loop.call_later(TICK_S, self._tick)
-
-    def _has_stalled(self, viewer: Viewer, now_us: int) -> bool:
-        """Say whether a viewer has taken nothing for too long: neither from us nor from what the kernel holds.
-
-        On a line of 40 kbit/s a picture is in the kernel for half a minute, and each of its bytes is progress.
-        """
-        queued_bytes = _queued_bytes(viewer.sock)
-        if queued_bytes < viewer.queued_bytes:
-            viewer.progress_us = now_us
-        viewer.queued_bytes = queued_bytes
-        return now_us - viewer.progress_us > self._stall_us
 
     def end(self) -> None:
         """Finish: frames in flight may still go out, nothing new is begun."""
@@ -311,9 +296,3 @@ class ViewerGroup:
 
 def _capture_us(frame: Frame) -> int:
     return 0 if frame.placeholder else frame.capture_us
-
-
-def _queued_bytes(sock: socket.socket) -> int:
-    """Return how many of the bytes sent the other end has not acknowledged yet (SIOCOUTQ, tcp(7))."""
-    reply = fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
-    return int(struct.unpack("i", reply)[0])

@@ -59,7 +59,7 @@ class Clip:
     Args:
         path: The file.
         shown: What messages call it.
-        fps: Leave pictures out so that not more than this many a second remain; None gives all.
+        fps: The most pictures a second; see `limit()`.
 
     Attributes:
         size: What decoded pictures are scaled to; None leaves them as they are. May be changed.
@@ -76,13 +76,18 @@ class Clip:
         # The prefix keeps names such as "http:x.mp4" from being taken for a protocol.
         self._file = "file:" + os.path.abspath(path)
         self._shown = shown
-        self._interval_us = int(1000000 / fps) if fps else 0
-        self._owed_us = self._interval_us
+        self._owed_us = 1000000 * 60  # the first picture is wanted, whatever the limit
+        self.limit(fps)
         self._gap_us = 0
         self._decode_jpeg = False
         self._buffer = np.empty((0, 0), np.uint8)
         self._reformatter = VideoReformatter()
         self._open()
+
+    def limit(self, fps: float | None) -> None:
+        """Leave pictures out from now on so that not more than this many a second remain; None gives all."""
+        self._interval_us = int(1000000 / fps) if fps else 0
+        self._owed_us = min(self._owed_us, self._interval_us)
 
     def next(self) -> Picture:
         """Return the next picture, from the beginning again after the last.

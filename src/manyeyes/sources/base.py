@@ -1,4 +1,4 @@
-"""What the sources of the host share: an even pace, and a thread for those whose work blocks.
+"""What the sources of the host share: a clock, and a thread for those whose work blocks.
 
 What blocks (files, decoders, drivers) runs in the source's own single thread, never on the event loop and
 never in the loop's shared pool, where it would hold up other people's work. That thread is also the
@@ -33,52 +33,6 @@ class Clock(Protocol):
 def silence_us(fps: float) -> int:
     """Return how long a source of this rate may be silent: three frames, and never under the usual 2 s."""
     return max(Source.silence_us, int(3000000 / fps))
-
-
-class Pace:
-    """An even grid in time: what makes a source of its own accord as regular as a camera.
-
-    A reader that comes late gets the slot it is in, at once, and the slots it missed are gone: the rate
-    never exceeds what was asked, and there is no burst to make up for a pause.
-    """
-
-    def __init__(self, fps: float, clock: Clock) -> None:
-        self._clock = clock
-        self.restart(fps)
-
-    def restart(self, fps: float) -> None:
-        """Begin a new grid at the next `wait()`."""
-        self._fps = fps
-        self._origin_us: int | None = None
-        self._slot = 0
-
-    async def wait(self) -> int:
-        """Wait for the next slot and return the monotonic time at which it was taken."""
-        now_us = self._clock.now_us()
-        if self._origin_us is None:
-            self._origin_us = now_us
-            return now_us
-        slot = max(self._slot + 1, int((now_us - self._origin_us) * self._fps / 1000000))
-        if self._due_us(slot + 1) <= now_us:  # rounding had put a time on the grid into the slot before
-            slot += 1
-        now_us = await wait_until(self._clock, self._due_us(slot))
-        self._slot = slot
-        return now_us
-
-    def _due_us(self, slot: int) -> int:
-        # Multiples of the rate, not sums of a rounded period: 30 fps has no whole number of microseconds.
-        return (self._origin_us or 0) + int(slot * 1000000 / self._fps)
-
-
-async def wait_until(clock: Clock, due_us: int) -> int:
-    """Wait for a monotonic time; return the time it is then, which is not before.
-
-    Lets other tasks run even where the time has passed: a source that is always late must not keep the loop.
-    """
-    await clock.sleep_us(max(0, due_us - clock.now_us()))
-    while (now_us := clock.now_us()) < due_us:
-        await clock.sleep_us(due_us - now_us)
-    return now_us
 
 
 class ThreadedSource(Source):

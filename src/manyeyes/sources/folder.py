@@ -12,10 +12,11 @@ import re
 from collections import deque
 
 from ..aio.compat import CLOCK
+from ..aio.pacing import Pace
 from ..core.errors import BadFrame, SourceEnded, SourceError, SourceNotFound, SourceUnsupported
 from ..core.frame import JPEG, Frame
 from ..core.jpeg import whole
-from .base import Clock, Pace, ThreadedSource, silence_us
+from .base import Clock, ThreadedSource, silence_us
 from .request import Request, Size, check_fps, format_size, parse_fps, parse_size
 
 # Slow enough to look at single pictures, fast enough for footage to move.

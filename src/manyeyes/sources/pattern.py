@@ -29,11 +29,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..aio.compat import CLOCK
+from ..aio.pacing import Pace
 from ..aio.source import Source
 from ..core.errors import ConfigError, FrameError, SourceEnded
 from ..core.frame import YU12, Frame
 from ._pattern_art import STRIP_TOP, UNITS, Canvas
-from .base import Clock, Pace, silence_us
+from .base import Clock, silence_us
 from .request import Request, Size, check_fps, format_size, parse_fps, parse_size
 
 DEFAULT_SIZE = (1280, 720)

@@ -24,6 +24,7 @@ MAX_FPS = 240
 SIZE_RULE = f"WIDTHxHEIGHT, each {MIN_SIDE} to {MAX_SIDE}"
 EVEN_RULE = f"WIDTHxHEIGHT, each {MIN_SIDE} to {MAX_SIDE} and even (4:2:0 halves the colour planes)"
 FPS_RULE = f"a number from {MIN_FPS} to {MAX_FPS}"
+FPS_RANGE = {"min": MIN_FPS, "max": MAX_FPS}
 
 
 def parse_size(text: object, *, even: bool = False) -> Size:
@@ -69,9 +70,9 @@ def parse_fps(value: object) -> float:
         else:
             raise ValueError
     except (ValueError, OverflowError, ZeroDivisionError):
-        raise ConfigError(f"fps {value!r} is no frame rate: expected {FPS_RULE}", "fps", value, FPS_RULE) from None
+        raise ConfigError(f"fps {value!r} is no frame rate: expected {FPS_RULE}", "fps", value, FPS_RANGE) from None
     if not MIN_FPS <= fps <= MAX_FPS:  # NaN lands here too
-        raise ConfigError(f"fps {value} is out of range: expected {FPS_RULE}", "fps", value, FPS_RULE)
+        raise ConfigError(f"fps {value} is out of range: expected {FPS_RULE}", "fps", value, FPS_RANGE)
     return int(fps) if fps == int(fps) else fps
 
 
@@ -82,7 +83,7 @@ def check_fps(value: object) -> None:
         ConfigError: With key "fps", the value and the rule.
     """
     if isinstance(value, str):
-        raise ConfigError(f"fps {value!r} is text: expected {FPS_RULE}", "fps", value, FPS_RULE)
+        raise ConfigError(f"fps {value!r} is text: expected {FPS_RULE}", "fps", value, FPS_RANGE)
     parse_fps(value)
 
 
@@ -132,8 +133,8 @@ class Request(NamedTuple):
                 ConfigError for what it cannot take.
 
         Raises:
-            ConfigError: At the first unknown, repeated or bad option; also for a `size` or `fps`
-                from elsewhere that this source does not take.
+            ConfigError: At the first unknown, repeated or bad option; also for a `size` from elsewhere that
+                this source does not take. (Of an `fps` the capture takes care then: it leaves frames out.)
         """
         options: dict[str, object] = {}
         for key, text in parse_qsl(self.query, keep_blank_values=True):
@@ -147,6 +148,8 @@ class Request(NamedTuple):
         for key, value in (("size", self.size), ("fps", self.fps)):
             if value is not None and key not in options:
                 if key not in known:
+                    if key == "fps":
+                        continue
                     raise ConfigError(f"{self.shown}: {key} cannot be set on this source", key, value, sorted(known))
                 options[key] = known[key](format_size(value) if isinstance(value, tuple) else str(value))
         return options

@@ -15,12 +15,13 @@
 """
 
 from ..aio.compat import CLOCK
+from ..aio.pacing import wait_until
 from ..aio.source import Source
 from ..core.errors import BadFrame, SourceEnded, SourceUnsupported
 from ..core.frame import JPEG, Frame
 from ._clip import LONGEST_GAP_US, Clip, Picture
-from .base import Clock, ThreadedSource, wait_until
-from .request import Request, Size, format_size, parse_fps, parse_size
+from .base import Clock, ThreadedSource
+from .request import Request, Size, check_fps, format_size, parse_fps, parse_size
 
 
 def _parse_even_size(text: object) -> Size:
@@ -72,20 +73,30 @@ class VideoSource(ThreadedSource):
         return Frame(data, format, width, height, now_us, self._clock.wall_us(), checked=format == JPEG)
 
     def settings(self) -> dict[str, object]:
-        """Return the size, where pictures are decoded and so can be scaled; empty before `open()`."""
+        """Return the rate and, where pictures are decoded and so can be scaled, the size; empty before `open()`."""
         width, height, format = self.given["width"], self.given["height"], self.given["format"]
-        return {} if format in (None, JPEG) else {"size": f"{width}x{height}"}
+        if format is None:
+            return {}
+        rate: dict[str, object] = {"fps": self.given["fps"]}
+        return rate if format == JPEG else {**rate, "size": f"{width}x{height}"}
 
     def check(self, changes: dict[str, object]) -> None:
-        """Refuse all but a size, and that too where pictures are passed through; see `Source.check`."""
+        """Refuse all but a rate and a size, the size too where pictures are passed through; see `Source.check`."""
         for key, value in changes.items():
             if key not in self.settings():
                 super().check({key: value})
-            _parse_even_size(value)
+            if key == "fps":
+                check_fps(value)
+            else:
+                _parse_even_size(value)
 
     async def apply(self, changes: dict[str, object]) -> None:
-        """Scale to another size from one of the next pictures on."""
+        """Scale to another size, and leave out more or fewer pictures, from one of the next on."""
         self.check(changes)
+        if "fps" in changes and self._clip is not None:
+            self._fps = parse_fps(changes["fps"])
+            self._clip.limit(self._fps)
+            self.given["fps"] = self._rate(self._clip)
         if "size" in changes and self._clip is not None:
             self._asked_size = self._clip.size = _parse_even_size(changes["size"])
             self.given["width"], self.given["height"] = self._asked_size
@@ -105,8 +116,10 @@ class VideoSource(ThreadedSource):
                 f"{format_size(size)} and is passed through as it is; leave the size out", self.url,
             )  # fmt: skip
         self._first = picture
-        rate = min(clip.rate, self._fps or clip.rate)
-        self.given = {"format": picture.format, "width": size[0], "height": size[1], "fps": round(rate, 3)}
+        self.given = {"format": picture.format, "width": size[0], "height": size[1], "fps": self._rate(clip)}
+
+    def _rate(self, clip: Clip) -> float:
+        return round(min(clip.rate, self._fps or clip.rate), 3)
 
     def _first_of(self, clip: Clip) -> Picture:
         """Return the first good picture: that there is one is what makes a file a video."""

@@ -213,6 +213,7 @@ def make_app(
         app.route(prefix + "/config", methods=["GET", "POST"])(routes.config)
         for file in assets.names():
             app.get(prefix + "/" + file)(_asset_handler(routes, file))
+    app.get("/favicon.ico")(_asset_handler(routes, "icon.svg"))  # browsers ask for it on every other page
     if named:
         app.get("/cams")(routes.list_cameras)
         app.get("/cams/<name>")(routes.slash)

@@ -1,0 +1,403 @@
+"""The command as people run it, a process of its own, and the parser behind it."""
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from manyeyes import __version__
+from manyeyes.cli import build_parser, main, parse, settings_from
+from manyeyes.config import Settings
+from manyeyes.core.multipart_parser import MultipartParser
+from tests.conftest import require
+from tests.core import samples
+
+LIMIT_S = 60
+COMMAND = [sys.executable, "-m", "manyeyes"]
+# In debug mode asyncio writes a line about each callback that a busy machine holds up.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONASYNCIODEBUG"}
+SMALL = ["--size", "320x240"]
+
+
+class Process:
+    """A `manyeyes` process; what it wrote is read in the end."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.popen = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        )
+
+    def line(self) -> str:
+        """Return the line that says where it listens."""
+        assert self.popen.stdout is not None
+        assert select.select([self.popen.stdout], [], [], LIMIT_S)[0], "it says nothing"
+        line = self.popen.stdout.readline()
+        assert line.startswith("manyeyes: serving "), (line, self.popen.communicate(timeout=LIMIT_S))
+        return line
+
+    def url(self) -> str:
+        return self.line().split()[-1]
+
+    def end(self, number: int | None = None) -> tuple[int, str, str]:
+        """Send a signal, if any; return the exit code and what it wrote to stdout (after the line) and stderr."""
+        if number is not None:
+            self.popen.send_signal(number)
+        out, err = self.popen.communicate(timeout=LIMIT_S)
+        return self.popen.returncode, out, err
+
+
+@contextlib.contextmanager
+def running(*arguments: str) -> Iterator[Process]:
+    process = Process(*arguments)
+    try:
+        yield process
+    finally:
+        process.popen.kill()
+        process.popen.communicate()
+
+
+def refused(*arguments: str) -> tuple[object, str]:
+    """Return the exit code and the only line on stderr of a command that does not get to serving."""
+    with running(*arguments) as process:
+        return the_line(*process.end())
+
+
+def the_line(code: object, out: str, err: str) -> tuple[object, str]:
+    assert out == ""
+    assert "Traceback" not in err
+    assert err.count("\n") == 1, err
+    assert err.startswith("manyeyes: ")
+    return code, err
+
+
+def get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=LIMIT_S) as response:
+        return response.read()
+
+
+# Serving and ending
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_line_then_streams_then_a_clean_end(number):
+    with running("--port", "0", *SMALL) as process:
+        line = process.line()
+        match = re.fullmatch(r"manyeyes: serving cam at (http://127\.0\.0\.1:\d+/)\n", line)
+        assert match is not None
+        streams = [urllib.request.urlopen(match[1] + path, timeout=LIMIT_S) for path in ("stream.jpg", "stream")]
+        parsers = [MultipartParser("frame") for _ in streams]
+        for stream, parser in zip(streams, parsers, strict=True):
+            while not parser.feed(stream.read1(65536)):
+                pass
+        process.popen.send_signal(number)
+        for stream, parser in zip(streams, parsers, strict=True):
+            with stream:
+                rest = stream.read()  # to its end: a reset would raise
+            parser.feed(rest)
+            parser.finish()
+        code, out, err = process.end()
+    assert (code, out) == (0, "")
+    assert "Traceback" not in err
+    # The logs: nothing about requests, the camera's changes of state once each.
+    assert [line.split(" ", 3)[3] for line in err.splitlines()] == [
+        "cam: live 320x240 YU12",
+        "stopping",
+        "cam: idle, closed test:",
+    ]
+
+
+def test_a_signal_before_anybody_came():
+    with running("test:", "--port", "0") as process:
+        process.line()
+        code, out, err = process.end(signal.SIGTERM)
+    assert (code, out) == (0, "")
+    assert len(err.splitlines()) == 1
+
+
+def test_several_cameras_with_options_in_any_place():
+    with running("test:?size=320x240", "--port", "0", "front=test:", *SMALL, "test:?size=160x120") as process:
+        line = process.line()
+        assert line.startswith("manyeyes: serving cam,front,cam2 at ")
+        url = line.split()[-1]
+        cameras = json.loads(get(url + "cams"))["cameras"]
+        assert [camera["name"] for camera in cameras] == ["cam", "front", "cam2"]
+        for camera in cameras:
+            assert get(url + camera["url"] + "snapshot.jpg").startswith(b"\xff\xd8")
+        sizes = [(camera["width"], camera["height"]) for camera in json.loads(get(url + "status"))["cameras"]]
+        assert sizes == [(320, 240), (320, 240), (160, 120)]
+        assert process.end(signal.SIGINT)[0] == 0
+
+
+def test_what_is_in_a_url_is_checked_when_it_is_asked_for():
+    with running("--port", "0", *SMALL) as process:
+        url = process.url()
+        with socket.create_connection(("127.0.0.1", int(url.rstrip("/").rpartition(":")[2])), LIMIT_S) as sock:
+            sock.sendall(b"GET /" + b"a" * 10_000_000 + b" HTTP/1.1\r\n\r\n")
+            assert sock.recv(65536).startswith(b"HTTP/1.1 414 ")
+        with pytest.raises(urllib.error.HTTPError, match="400") as caught:
+            get(url + "snapshot.jpg?max_age_ms=soon")
+        with caught.value as error:
+            assert "max_age_ms=soon" in json.loads(error.read())["error"]
+        assert json.loads(get(url + "status"))["cameras"][0]["name"] == "cam"
+        code, _, err = process.end(signal.SIGINT)
+        assert code == 0
+        assert len(err.splitlines()) == 1
+
+
+def test_open_prints_every_reachable_url():
+    with running("--host", "0.0.0.0", "--open", "--port", "0", *SMALL) as process:
+        port = process.url().rstrip("/").rpartition(":")[2]
+        code, _, err = process.end(signal.SIGINT)
+    assert code == 0
+    assert f"reachable at http://127.0.0.1:{port}/" in err
+
+
+def test_a_reader_of_the_line_that_is_gone():
+    with running("--port", "0") as process:
+        assert process.popen.stdout is not None
+        process.popen.stdout.close()
+        process.popen.stdout = None
+        code, _, err = process.end()
+    assert code == 1
+    assert "Traceback" not in err
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["tset:"], ("tset", "test:")),
+        (["v4l9:/dev/video0"], ("v4l9", "unknown scheme")),
+        (["/no/such/file.mp4"], ("/no/such/file.mp4", "no such file")),
+        (["front=/no/such/file.mp4"], ("/no/such/file.mp4",)),
+        (["test:?size=100x80"], ("100x80", "128x96")),
+        (["test:?colour=red"], ("colour", "size")),
+        (["--size", "big"], ("size", "'big'", "1280x720")),
+        (["--size", "641x480"], ("641x480", "640x480")),
+        (["--fps", "0"], ("--fps 0",)),
+        (["--fps", "fast"], ("--fps", "fast")),
+        (["--fps", "0.01"], ("fps", "0.1")),
+        (["--quality", "0"], ("--quality 0",)),
+        (["bad name=test:"], ("'bad name'", "A-Z")),
+        (["a=test:", "a=test:"], ("camera name a", "twice")),
+        (["cam=test:", "test:"], ("camera name cam", "twice")),
+        (["--port", "99999"], ("--port 99999", "65535")),
+        (["--port", "http"], ("--port", "http")),
+        (["--port"], ("--port", "expected one argument")),
+        (["--bogus"], ("--bogus", "--help")),
+        (["--host", "0.0.0.0"], ("0.0.0.0", "--open")),
+        (["--host", "::"], ("::", "--open")),
+        (["--host", "192.0.2.1", "--open"], ("192.0.2.1", "address of this machine")),
+        (["--host", "a..b"], ("a..b", "address of this machine")),
+        (["--host", ""], ("--host",)),
+        (["--stall-timeout", "0"], ("--stall-timeout 0",)),
+        ([""], ("no source",)),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_command_line_is_one_clear_line_and_exit_2(arguments, words, capsys):
+    # In this process, for there are many.
+    code: object
+    try:
+        code = main([*arguments, *([] if "--port" in arguments else ["--port", "0"])])
+    except SystemExit as error:
+        code = error.code
+    code, line = the_line(code, *capsys.readouterr())
+    assert code == 2
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("text.mp4", b"this is no video\n" * 100, ("text.mp4",)),
+        ("empty.mp4", b"", ("empty.mp4",)),
+        ("one.jpg.mp4", samples.jpeg()[:40], ("one.jpg.mp4",)),
+    ],
+)
+def test_a_file_that_is_no_video(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    code, line = refused(str(tmp_path / name), "--port", "0")
+    assert code == 2
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.parametrize("arguments", [["tset:"], ["--port", "http"], ["--host", "0.0.0.0"], ["a=test:", "a=test:"]])
+def test_the_same_from_a_shell(arguments):
+    assert refused(*arguments)[0] == 2
+
+
+def test_a_folder_without_pictures(tmp_path):
+    code, line = refused(str(tmp_path), "--port", "0")
+    assert code == 2
+    assert "no picture in this folder" in line
+
+
+def test_a_wrong_camera_among_right_ones_serves_nothing(tmp_path):
+    code, line = refused("test:", "b=" + str(tmp_path / "missing.avi"), "--port", "0")
+    assert code == 2
+    assert "missing.avi" in line
+
+
+def test_a_busy_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        port = str(sock.getsockname()[1])
+        code, line = refused("test:", "--port", port)
+    assert code == 1
+    assert f"port {port}" in line
+    assert "in use" in line
+    assert "--port" in line
+
+
+# Without a process
+
+
+def test_help_names_every_option_and_fits_a_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    texts = []
+    for arguments in (["--help"], ["-h"], ["serve", "--help"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 0
+        texts.append(capsys.readouterr().out)
+    assert len(set(texts)) == 1
+    text = texts[0]
+    options = [option for action in build_parser()._actions for option in action.option_strings]
+    for option in [*options, "[NAME=]SOURCE", "[serve]", "examples:", "/stream.jpg", "/snapshot.jpg", "test:"]:
+        assert option in text
+    assert max(len(line) for line in text.splitlines()) <= 100
+    # Every setting has an option, and every option that is none says what it is.
+    destinations = {action.dest for action in build_parser()._actions}
+    assert set(Settings.model_fields) - {"cameras"} <= destinations
+    assert destinations - set(Settings.model_fields) == {"help", "version", "verbose", "sources"}
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"manyeyes {__version__}\n"
+
+
+def test_serve_may_be_left_out():
+    assert parse([]) == parse(["serve"])
+    assert parse(["test:", "--port", "1"]) == parse(["serve", "test:", "--port", "1"])
+    assert parse(["serve", "serve"]).sources == ["serve"]
+
+
+def test_options_become_settings():
+    assert settings_from(parse([])) == Settings()
+    settings = settings_from(
+        parse(
+            [
+                "a=x.mp4",
+                "--host",
+                "::1",
+                "--port",
+                "1",
+                "--open",
+                "--stall-timeout",
+                "5",
+                "--max-connections",
+                "7",
+                "--size",
+                "64x48",
+                "--fps",
+                "2.5",
+                "--quality",
+                "9",
+                "--linger",
+                "0",
+                "--always-on",
+                "-v",
+                "y.mp4",
+            ]
+        )
+    )
+    assert settings.model_dump() == {
+        "cameras": ({"name": "a", "source": "x.mp4"}, {"name": "cam", "source": "y.mp4"}),
+        "host": "::1",
+        "port": 1,
+        "open": True,
+        "stall_timeout_s": 5,
+        "max_connections": 7,
+        "size": "64x48",
+        "fps": 2.5,
+        "quality": 9,
+        "linger_s": 0,
+        "always_on": True,
+    }
+
+
+def test_options_are_not_abbreviated(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--qual", "5"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("manyeyes: unrecognized arguments: --qual")
+
+
+def wait_for(check: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_console_script_is_the_same_program():
+    script = Path(sys.executable).with_name("manyeyes")
+    require(script.exists(), "manyeyes is not installed in this environment")
+    result = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    assert result.stdout == f"manyeyes {__version__}\n"
+
+
+def test_a_stream_that_nobody_reads_does_not_hold_up_the_end():
+    with running("--port", "0") as process:
+        port = int(process.url().rstrip("/").rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), LIMIT_S) as sock:
+            sock.sendall(b"GET /stream.jpg?viewer=deaf HTTP/1.1\r\nHost: h\r\n\r\n")
+
+            def dropped() -> int:
+                viewers = json.loads(get(f"http://127.0.0.1:{port}/status"))["cameras"][0]["viewers"]
+                return viewers[0]["dropped"] if viewers else 0
+
+            wait_for(dropped)
+            assert process.end(signal.SIGINT)[0] == 0
+
+
+def test_no_descriptor_of_ours_is_left_to_a_child():
+    """What the server opens is not inherited: a source that runs a command must not keep its sockets alive."""
+    with running("--port", "0", *SMALL) as process:
+        get(process.url() + "snapshot.jpg")
+        folder = f"/proc/{process.popen.pid}/fdinfo"
+        for number in os.listdir(folder):
+            try:
+                flags = re.search(r"flags:\t(\d+)", Path(folder, number).read_text())
+                link = os.readlink(f"/proc/{process.popen.pid}/fd/{number}")
+            except FileNotFoundError:  # the connection that the snapshot came by
+                continue
+            assert flags is not None
+            if int(number) > 2:
+                assert int(flags[1], 8) & os.O_CLOEXEC, link
+        assert process.end(signal.SIGINT)[0] == 0

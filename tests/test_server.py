@@ -1,0 +1,497 @@
+"""The server as programs use it."""
+
+import asyncio
+import json
+import logging
+import os
+import resource
+import signal
+import socket
+import threading
+
+import numpy as np
+import pytest
+
+import manyeyes
+from manyeyes import server as server_module
+from manyeyes.config import CameraSettings, Settings
+from manyeyes.core.errors import ConfigError, HubClosed, ManyeyesError
+from manyeyes.core.jpeg import inspect
+from manyeyes.core.multipart import BROWSER
+from manyeyes.server import Hub, Server, make_camera, open_camera, serve
+from manyeyes.testing import FakeSource, SlowViewer, fake_jpeg, fake_jpeg_number
+from tests.delivery.wire import GET, Client, until
+
+SMALL = "test:?size=160x120"
+
+
+def run(main):
+    asyncio.run(main())
+
+
+def address(server):
+    return server._listener.address
+
+
+class ServerClient(Client):
+    def __init__(self, server):
+        super().__init__(server._listener)
+
+
+async def get(server, path):
+    async with ServerClient(server) as client:
+        await client.send(GET % path.encode())
+        return await client.response()
+
+
+async def get_json(server, path):
+    return json.loads((await get(server, path))[2])
+
+
+async def post(server, path, changes):
+    body = json.dumps(changes).encode()
+    async with ServerClient(server) as client:
+        await client.send(
+            b"POST %s HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+            % (path.encode(), len(body), body)
+        )
+        status, _, answer = await client.response()
+        return status, json.loads(answer)
+
+
+# Cameras of every kind
+
+
+def test_hubs_sources_and_cameras_side_by_side():
+    async def main():
+        mine = Hub("mine")
+        camera = open_camera(SMALL, "theirs")
+        async with Server(mine, "front=" + SMALL, SMALL, camera, port=0) as server:
+            names = [one["name"] for one in (await get_json(server, "/cams"))["cameras"]]
+            assert names == ["mine", "front", "cam", "theirs"]
+            assert server.url == f"http://127.0.0.1:{server.port}/"
+            assert server.urls == [server.url]
+            for name in ("front", "cam", "theirs"):
+                status, headers, body = await get(server, f"/cams/{name}/snapshot.jpg")
+                assert (status, headers["content-type"]) == (200, "image/jpeg")
+                info = inspect(body)
+                assert (info.width, info.height) == (160, 120)
+            rows = (await get_json(server, "/status"))["cameras"]
+            assert [row["source"] for row in rows] == ["push:", SMALL, SMALL, SMALL]
+            assert [row["state"] for row in rows] == ["idle", "live", "live", "live"]
+
+    run(main)
+
+
+def test_the_first_camera_is_the_one_without_a_name():
+    async def main():
+        one, two = Hub("one"), Hub("two")
+        async with (
+            Server(one, two, port=0) as server,
+            SlowViewer(*address(server)) as viewer,
+        ):
+            await until(lambda: one.viewers)
+            one.publish(fake_jpeg(1))
+            two.publish(fake_jpeg(2))
+            [(_, body)] = await viewer.read_parts(1)
+            assert fake_jpeg_number(body) == 1
+
+    run(main)
+
+
+def test_publishing_from_a_thread():
+    async def main():
+        hub = Hub()
+        stop = threading.Event()
+
+        def produce():
+            number = 0
+            while not stop.is_set():
+                number += 1
+                hub.publish(fake_jpeg(number))
+                stop.wait(0.001)
+
+        async with Server(hub, port=0) as server:
+            thread = threading.Thread(target=produce)
+            try:
+                async with SlowViewer(*address(server)) as viewer:
+                    await until(lambda: hub.viewers)
+                    thread.start()
+                    parts = await viewer.read_parts(20)
+            finally:
+                stop.set()
+                await asyncio.to_thread(thread.join)
+            numbers = [fake_jpeg_number(body) for _, body in parts]
+            assert numbers == sorted(set(numbers))
+            with pytest.raises(manyeyes.BadFrame):
+                hub.publish(b"no picture")
+
+        with pytest.raises(HubClosed):
+            hub.publish(fake_jpeg(1))
+
+    run(main)
+
+
+def test_publishing_images():
+    async def main():
+        hub = Hub(quality=90)
+        async with Server(hub, port=0) as server, SlowViewer(*address(server)) as viewer:
+            await until(lambda: hub.viewers)
+            image = np.zeros((48, 64, 3), np.uint8)
+            hub.publish(image)
+            image[:] = 255  # drawn into again at once
+            [(_, body)] = await viewer.read_parts(1)
+            info = inspect(body)
+            assert (info.width, info.height) == (64, 48)
+            with pytest.raises(manyeyes.EncodeError, match="uint8"):
+                hub.publish(image.astype(np.float32))
+
+    run(main)
+
+
+def test_the_page_its_files_and_a_browsers_stream():
+    async def main():
+        hub = Hub()
+        async with Server(hub, port=0) as server:
+            for path, content_type in (
+                ("/", "text/html; charset=utf-8"),
+                ("/page.js", "text/javascript; charset=utf-8"),
+            ):
+                status, headers, _ = await get(server, path)
+                assert (status, headers["content-type"]) == (200, content_type)
+            async with SlowViewer(*address(server), user_agent="Mozilla/5.0") as viewer:
+                await until(lambda: hub.viewers)
+                hub.publish(fake_jpeg(3))
+                [(headers, _)] = await viewer.read_parts(1)
+                assert set(headers) == {"content-type"}
+                assert viewer.headers["content-type"].endswith("boundary=frame")
+
+    run(main)
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("cameras", "settings", "words"),
+    [
+        ((SMALL, SMALL), {"prot": 1}, ("prot",)),
+        ((SMALL,), {"port": 70000}, ("70000", "65535")),
+        ((SMALL,), {"quality": 0}, ("quality",)),
+        ((SMALL,), {"size": "tiny"}, ("tiny",)),
+        (("a=" + SMALL, "a=" + SMALL), {}, ("camera name a", "twice")),
+        (("nothing:here",), {}, ("nothing", "unknown scheme")),
+        (("/no/such.mp4",), {}, ("/no/such.mp4",)),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_starts(cameras, settings, words):
+    with pytest.raises(ConfigError) as caught:
+        Server(*cameras, **settings)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_names_of_hubs_are_judged_as_well():
+    async def main():
+        with pytest.raises(ConfigError, match="camera name 'my cam'"):
+            Server(Hub("my cam"))
+        with pytest.raises(ConfigError, match="camera name cam is used twice"):
+            Server(Hub("cam"), SMALL)
+        with pytest.raises(ConfigError, match="camera name ''"):
+            Server(Hub(""))
+
+    run(main)
+
+
+def test_a_host_beyond_loopback_needs_open():
+    async def main():
+        with pytest.raises(ConfigError, match="--open"):
+            await Server(SMALL, host="0.0.0.0", port=0).start()
+        async with Server(SMALL, host="0.0.0.0", port=0, open=True) as server:
+            assert server.url == f"http://0.0.0.0:{server.port}/"
+            assert f"http://127.0.0.1:{server.port}/" in server.urls
+
+    run(main)
+
+
+def test_quality_and_size_reach_the_camera():
+    camera = make_camera(CameraSettings(name="a", source="test:"), Settings(size="320x240", quality=33))
+    assert camera.name == "a"
+    assert camera.capture.encoder.quality == 33
+    assert camera.capture.source.asked == {"format": None, "width": 320, "height": 240, "fps": None}
+
+
+def test_linger_and_always_on():
+    def linger_us(**settings):
+        return make_camera(CameraSettings(name="a", source="test:"), Settings(**settings)).capture.linger_us
+
+    assert linger_us() == 10_000_000
+    assert linger_us(linger_s=0) == 0
+    assert linger_us(always_on=True) is None
+
+
+def test_always_on_opens_at_once():
+    async def main():
+        async with Server(SMALL, port=0, always_on=True) as server:
+            await until(lambda: server.cameras[0].capture.frames > 1)
+            assert server.cameras[0].hub.published == 0  # and encodes nothing for nobody
+
+    run(main)
+
+
+# The frame rate, for every kind of source
+
+
+def write_folder(folder):
+    for number in range(3):
+        (folder / f"{number}.jpg").write_bytes(fake_jpeg(number))
+    return str(folder)
+
+
+@pytest.mark.parametrize("fps", [5, 12.5])
+def test_fps_is_the_sources_own_where_it_has_one(tmp_path, fps):
+    for source in ("test:", write_folder(tmp_path)):
+        camera = make_camera(CameraSettings(name="a", source=source), Settings(fps=fps))
+        assert camera.capture.source.asked["fps"] == fps
+        assert camera.capture.limit.fps == 0  # two limits in a row would leave out too much
+
+
+def test_an_option_of_the_source_goes_before_the_command_line():
+    camera = make_camera(CameraSettings(name="a", source="test:?fps=7"), Settings(fps=20))
+    assert camera.capture.source.asked["fps"] == 7
+    assert camera.capture.limit.fps == 0
+
+
+def test_fps_of_a_source_that_has_none_is_a_limit(monkeypatch):
+    source = FakeSource()
+    monkeypatch.setattr(server_module, "open_source", lambda url, **options: source)
+    camera = make_camera(CameraSettings(name="a", source="fake:"), Settings(fps=20))
+    assert camera.capture.limit.fps == 20
+    assert camera.config()["fps"] == 20
+
+
+def test_fps_can_be_raised_again_later():
+    async def main():
+        async with Server(SMALL, port=0, fps=2) as server:
+            assert (await get_json(server, "/config"))["fps"] == 2
+            status, config = await post(server, "/config", {"fps": 100})
+            assert (status, config["fps"]) == (200, 100)
+            hub = server.cameras[0].hub
+            async with SlowViewer(*address(server), receive_buffer_bytes=1_000_000) as viewer:
+                viewer.resume()
+                await until(lambda: hub.published > 10)
+                assert server.cameras[0].capture.frames - hub.published <= 1  # nothing is left out
+
+    run(main)
+
+
+# Start and end
+
+
+def test_started_twice_stopped_twice():
+    async def main():
+        hub = Hub()
+        server = Server(hub, port=0)
+        await server.aclose()  # not started yet
+        hub = Hub()
+        server = Server(hub, port=0)
+        await server.start()
+        with pytest.raises(ManyeyesError, match=f"runs already, at http://127.0.0.1:{server.port}/"):
+            await server.start()
+        assert (await get_json(server, "/status"))["cameras"]
+        await server.aclose()
+        await server.aclose()
+        with pytest.raises(HubClosed, match="camera cam was closed"):
+            await server.start()
+
+    run(main)
+
+
+def test_one_after_the_other_on_one_port():
+    async def main():
+        async with Server(SMALL, port=0) as server:
+            port = server.port
+            await get(server, "/snapshot.jpg")
+        async with Server(SMALL, port=port) as server:
+            assert (await get(server, "/snapshot.jpg"))[0] == 200
+
+    run(main)
+
+
+def test_what_fails_half_way_leaves_nothing(tmp_path):
+    (tmp_path / "no.mp4").write_bytes(b"no video")
+
+    async def main():
+        with socket.socket() as busy:
+            busy.bind(("127.0.0.1", 0))
+            busy.listen()
+            with pytest.raises(ManyeyesError, match="in use"):
+                async with Server(SMALL, Hub("mine"), port=busy.getsockname()[1], always_on=True):
+                    raise AssertionError("it did start")
+        with pytest.raises(ConfigError, match=r"no\.mp4"):
+            async with Server(SMALL, str(tmp_path / "no.mp4"), port=0):
+                raise AssertionError("it did start")
+        with pytest.raises(ConfigError, match="--host"):
+            async with Server(SMALL, host="192.0.2.1", port=0, open=True):
+                raise AssertionError("it did start")
+
+    run(main)
+
+
+def test_a_failed_start_can_be_tried_again():
+    async def main():
+        hub = Hub()
+        with socket.socket() as busy:
+            busy.bind(("127.0.0.1", 0))
+            busy.listen()
+            server = Server(hub, port=busy.getsockname()[1])
+            with pytest.raises(ManyeyesError, match="in use"):
+                await server.start()
+        await server.start()
+        assert (await get(server, "/status"))[0] == 200
+        await server.aclose()
+
+    run(main)
+
+
+def test_an_error_in_the_body_stops_the_server():
+    async def main():
+        server = Server(SMALL, port=0)
+
+        async def program():
+            async with server:
+                await get(server, "/snapshot.jpg")
+                raise KeyError("the program's own")
+
+        with pytest.raises(KeyError):
+            await program()
+        with pytest.raises(AssertionError, match="has not been started"):
+            server.port  # noqa: B018
+
+    run(main)
+
+
+def test_a_camera_in_two_hands_is_captured_once():
+    async def main():
+        async with open_camera(SMALL) as camera, Server(camera, port=0) as server:
+            stream = manyeyes.FrameStream(camera.hub, BROWSER)
+            await anext(stream)
+            async with SlowViewer(*address(server)) as viewer:
+                await viewer.read_parts(3)
+                await anext(stream)
+            await stream.aclose()
+            tasks = [task for task in asyncio.all_tasks() if "Capture.run" in repr(task)]
+            assert len(tasks) == 1
+
+    run(main)
+
+
+def test_the_end_gives_every_stream_a_clean_end():
+    async def main():
+        async with Server("a=" + SMALL, "b=" + SMALL, port=0) as server:
+            viewers = [SlowViewer(*address(server), path=f"/cams/{name}/stream.jpg") for name in "aabb"]
+            for viewer in viewers:
+                await viewer.connect()
+                await viewer.read_parts(1)
+                viewer.resume()
+            await server.aclose()
+            for viewer in viewers:
+                await viewer._reader  # ends, and with no error
+                viewer._parser.finish()
+                await viewer.aclose()
+
+    run(main)
+
+
+def test_a_cancelled_program_frees_everything():
+    async def main():
+        started = asyncio.Event()
+
+        async def program():
+            async with (
+                Server(SMALL, port=0, always_on=True) as server,
+                SlowViewer(*address(server)) as viewer,
+            ):
+                await viewer.read_parts(1)
+                started.set()
+                await server.serve_forever()
+
+        task = asyncio.create_task(program())
+        await started.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+    run(main)
+
+
+# The command's part
+
+
+def test_serve_says_where_and_stops_at_a_signal(caplog):
+    async def main():
+        said = []
+
+        def announce(line):
+            said.append(line)
+            os.kill(os.getpid(), signal.SIGTERM)  # at once: the handlers are there before the line is
+
+        await serve(Settings(port=0, cameras=(CameraSettings(name="x", source=SMALL),)), announce)
+        [line] = said
+        assert line.startswith("manyeyes: serving x at http://127.0.0.1:")
+
+    with caplog.at_level(logging.INFO, "manyeyes"):
+        run(main)
+    assert "stopping" in caplog.messages
+
+
+def test_serve_forever_ends_at_a_signal():
+    async def main():
+        async with Server(SMALL, port=0) as server:
+            task = asyncio.create_task(server.serve_forever())
+            await asyncio.sleep(0)
+            os.kill(os.getpid(), signal.SIGINT)
+            await task
+
+    run(main)
+
+
+def test_the_limit_of_open_files_is_raised_or_obeyed(monkeypatch, caplog):
+    asked = []
+    monkeypatch.setattr(resource, "setrlimit", lambda what, limits: asked.append(limits))
+    infinite = resource.RLIM_INFINITY
+    for limits, wanted, expected, raised in (
+        ((1024, 4096), 100, 100, []),
+        ((1024, 4096), 2000, 2000, [(2064, 4096)]),
+        ((1024, infinite), 100_000, 100_000, [(100_064, infinite)]),
+        ((infinite, infinite), 100_000, 100_000, []),
+        ((256, 1024), 2000, 960, [(1024, 1024)]),
+        ((32, 32), 2000, 1, [(32, 32)]),
+    ):
+        monkeypatch.setattr(resource, "getrlimit", lambda what, limits=limits: limits)
+        asked.clear()
+        caplog.clear()
+        assert server_module._connections(wanted) == expected
+        assert asked == raised
+        assert bool(caplog.records) == (expected < wanted)
+
+
+def test_without_epoll_streams_go_the_portable_way(monkeypatch):
+    async def main():
+        hub = Hub()
+        with monkeypatch.context() as patch:
+            patch.delattr("select.epoll")
+            server = Server(hub, port=0)
+            await server.start()
+        try:
+            async with SlowViewer(*address(server)) as viewer:
+                await until(lambda: hub.viewers)
+                hub.publish(fake_jpeg(1))
+                [(_, body)] = await viewer.read_parts(1)
+                assert fake_jpeg_number(body) == 1
+                assert not server._listener._groups
+        finally:
+            await server.aclose()
+
+    run(main)
