@@ -306,7 +306,7 @@ class ThreadTest(PushTest):
 
         subscription = self.subscribe()
         taken = threading.Semaphore(0)
-        rounds = 2000
+        rounds = 1000
 
         def publish():
             for number in range(rounds):
@@ -392,7 +392,7 @@ class ThreadTest(PushTest):
         """The first viewer brings the event loop; from then on nothing may touch it from the thread."""
         import threading
 
-        for _ in range(100):
+        for _ in range(40):
             hub = PushHub("mine", self.encoder, self.clock)
             stop = threading.Event()
 

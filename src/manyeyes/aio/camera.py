@@ -124,12 +124,17 @@ class Camera:
         quality = rest.pop("quality", capture.encoder.quality)
         if not (_is_int(quality) and 1 <= quality <= 100):  # type: ignore[operator]
             raise ConfigError(
-                f"quality {quality!r}: expected a whole number from 1 to 100", "quality", quality, {"min": 1, "max": 100}
+                f"quality {quality!r}: expected a whole number from 1 to 100",
+                "quality",
+                quality,
+                {"min": 1, "max": 100},
             )
         limited = "fps" in rest and "fps" not in capture.source.settings()
         fps = rest.pop("fps") if limited else None
         if limited and not (_is_number(fps) and 0 < fps <= FPS_MAX):  # type: ignore[operator]
-            raise ConfigError(f"fps {fps!r}: expected a number above 0, up to {FPS_MAX}", "fps", fps, {"min": 0, "max": FPS_MAX})
+            raise ConfigError(
+                f"fps {fps!r}: expected a number above 0, up to {FPS_MAX}", "fps", fps, {"min": 0, "max": FPS_MAX}
+            )
         if rest:
             capture.source.check(rest)
             await capture.source.apply(rest)

@@ -15,10 +15,10 @@ class Rate:
 
     __slots__ = ("_samples",)
 
-    # Ten samples at least half a second apart: long enough to show 0.2 fps, short enough that a
-    # person who changes something sees the number follow.
+    # At least half a second apart, and as far back as needed to cover five: long enough to show 0.2 fps,
+    # short enough that a person who changes something sees the number follow.
     SAMPLE_US = 500000
-    SAMPLES = 10
+    WINDOW_US = 5000000
 
     def __init__(self, now_us: int, count: int = 0) -> None:
         self.reset(now_us, count)
@@ -31,7 +31,7 @@ class Rate:
         """Remember the counter; call it as often as you like, it keeps one sample in half a second."""
         if now_us - self._samples[-1][0] >= self.SAMPLE_US:
             self._samples.append((now_us, count))
-            if len(self._samples) > self.SAMPLES:
+            while now_us - self._samples[1][0] >= self.WINDOW_US:
                 self._samples.pop(0)
 
     def per_second(self, now_us: int, count: int) -> float:
@@ -146,7 +146,7 @@ class ViewerStats:
         self.join(cohort)
 
     def sample(self, now_us: int) -> None:
-        """Take the sample that the rate is made of; call it about once a second."""
+        """Take the sample that the rate is made of; call it every few seconds."""
         self.settle()
         self.rate.sample(now_us, self.frames)
 
@@ -163,7 +163,7 @@ class ViewerStats:
 
     def row(self, now_us: int) -> "dict[str, object]":
         """Return the viewer's row for `/status`."""
-        self.settle()
+        self.sample(now_us)
         age_us = self.age_us(now_us)
         return {
             "id": self.id,

@@ -162,6 +162,9 @@ class Listener:
             sock.close()
 
     def _take_over(self, sock: socket.socket, hub: Hub, framing: str, stats: ViewerStats) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.discard(task)  # it has nothing left to do, and its socket counts as a viewer from here on
         group = self._groups.get(hub)
         if group is None:
             group = self._groups[hub] = ViewerGroup(hub, self._stall_us, self._clock)

@@ -36,6 +36,7 @@ TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number; 
 
 INPUT_BYTES = 65536  # what a viewer may send after its request; a browser sends nothing
 TICK_S = 1.0
+SAMPLE_TICKS = 5  # a sample is 1 us for each viewer; who asks for /status takes one, too
 DRAIN_S = 1.0  # for the last frame at the end; a browser shows a frame that was cut off not at all
 
 _INPUT = select.EPOLLIN | select.EPOLLRDHUP
@@ -43,14 +44,38 @@ _Send = Callable[[memoryview, int], int]
 
 
 class Lane:
-    """The viewers of one framing that have nothing left to send: each takes the next frame at once."""
+    """The viewers of one framing that have nothing left to send: each takes the next frame at once.
 
-    __slots__ = ("cohort", "framing", "sends")
+    `sends` is what the loop over them needs and nothing else: with 400 viewers each object that it
+    touches is a cache miss, and the number of a descriptor is an object, too.
+    """
+
+    __slots__ = ("_sends", "cohort", "framing", "viewers")
 
     def __init__(self, framing: str) -> None:
         self.framing = framing
         self.cohort = Cohort()
-        self.sends: dict[int, _Send] = {}  # by descriptor: the socket's `send`
+        self.viewers: dict[int, Viewer] = {}  # by descriptor
+        self._sends: list[_Send] = []
+
+    def add(self, viewer: "Viewer") -> None:
+        """Take in a viewer, behind the others."""
+        self.viewers[viewer.fd] = viewer
+        self._sends.append(viewer.sock.send)
+        viewer.stats.join(self.cohort)
+
+    def remove(self, viewer: "Viewer") -> None:
+        """Let a viewer go; harmless when it is not here."""
+        if self.viewers.pop(viewer.fd, None) is not None:
+            self._sends = []
+        viewer.stats.leave()
+
+    @property
+    def sends(self) -> list[_Send]:
+        """The sockets' `send`, in the order of `viewers`."""
+        if len(self._sends) != len(self.viewers):
+            self._sends = [viewer.sock.send for viewer in self.viewers.values()]
+        return self._sends
 
 
 class Viewer:
@@ -97,6 +122,7 @@ class ViewerGroup:
         self._tick_handle = self._loop.call_later(TICK_S, self._tick)
         self._empty = asyncio.Event()
         self._ending = False
+        self._ticks = 0
 
     def __len__(self) -> int:
         return len(self._viewers)
@@ -121,7 +147,7 @@ class ViewerGroup:
         self._viewers[viewer.fd] = viewer
         self._hub.join(stats)
         if latest is None:
-            self._keep_pace(viewer)
+            viewer.lane.add(viewer)
         else:
             self._busy[viewer.fd] = viewer
             viewer.progress_us = self._clock.now_us()
@@ -135,7 +161,7 @@ class ViewerGroup:
             if viewer.box.put(frame):
                 viewer.stats.dropped += 1
         for lane in self._lanes.values():
-            if lane.sends:
+            if lane.viewers:
                 self._send_all(lane, frame)
 
     def _send_all(self, lane: Lane, frame: Frame) -> None:
@@ -147,8 +173,8 @@ class ViewerGroup:
         view = frame.part.view(lane.framing)
         size_bytes = len(view)
         end_of_record = socket.MSG_EOR
-        behind: list[tuple[int, int]] = []
-        for fd, send in lane.sends.items():
+        behind: list[tuple[int, int]] = []  # index, bytes
+        for index, send in enumerate(lane.sends):
             try:
                 sent_bytes = send(view, end_of_record)
                 if sent_bytes == size_bytes:
@@ -157,23 +183,18 @@ class ViewerGroup:
                 sent_bytes = 0
             except OSError:
                 sent_bytes = -1
-            behind.append((fd, sent_bytes))
-        for fd, sent_bytes in behind:
+            behind.append((index, sent_bytes))
+        viewers = list(lane.viewers.values()) if behind else []
+        for index, sent_bytes in behind:
             if sent_bytes < 0:
-                self._remove(self._viewers[fd])
+                self._remove(viewers[index])
             else:
-                self._postpone(self._viewers[fd], frame, view, sent_bytes)
+                self._postpone(viewers[index], frame, view, sent_bytes)
         lane.cohort.sent(_capture_us(frame), size_bytes, self._clock.now_us())
-
-    def _keep_pace(self, viewer: Viewer) -> None:
-        """Have a viewer take the next frame as soon as it comes."""
-        viewer.lane.sends[viewer.fd] = viewer.sock.send
-        viewer.stats.join(viewer.lane.cohort)
 
     def _postpone(self, viewer: Viewer, frame: Frame, view: memoryview, sent_bytes: int) -> None:
         """Have a frame, or what is left of it, sent when the socket is writable."""
-        del viewer.lane.sends[viewer.fd]
-        viewer.stats.leave()
+        viewer.lane.remove(viewer)
         self._busy[viewer.fd] = viewer
         viewer.progress_us = self._clock.now_us()
         self._events.modify(viewer.fd, _INPUT | select.EPOLLOUT)
@@ -235,7 +256,7 @@ class ViewerGroup:
         else:
             del self._busy[viewer.fd]
             self._events.modify(viewer.fd, _INPUT)
-            self._keep_pace(viewer)
+            viewer.lane.add(viewer)
 
     # Leaving
 
@@ -243,8 +264,7 @@ class ViewerGroup:
         """Close a viewer's socket and forget it."""
         if self._viewers.pop(viewer.fd, None) is None:
             return
-        viewer.stats.leave()
-        viewer.lane.sends.pop(viewer.fd, None)
+        viewer.lane.remove(viewer)
         self._busy.pop(viewer.fd, None)
         # Closing alone takes a socket out of an epoll only if no copy of its descriptor is left anywhere.
         self._events.unregister(viewer.fd)
@@ -254,13 +274,16 @@ class ViewerGroup:
             self._empty.set()
 
     def _tick(self) -> None:
-        """Once a second: close who has stalled, take the samples that rates are made of."""
+        """Once a second: close who has stalled, and now and then take the samples that rates are made of."""
         now_us = self._clock.now_us()
-        for viewer in list(self._viewers.values()):
-            viewer.stats.sample(now_us)
-            if viewer.fd in self._busy and now_us - viewer.progress_us > self._stall_us:
+        for viewer in list(self._busy.values()):
+            if now_us - viewer.progress_us > self._stall_us:
                 self.stalled += 1
                 self._remove(viewer)
+        self._ticks += 1
+        if self._ticks % SAMPLE_TICKS == 0:
+            for viewer in self._viewers.values():
+                viewer.stats.sample(now_us)
         self._tick_handle = self._loop.call_later(TICK_S, self._tick)
 
     def end(self) -> None:
