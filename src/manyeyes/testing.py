@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .aio.compat import Clock
+
 __all__ = [
     "FakeClock",
     "FakeCsi",
@@ -159,7 +161,7 @@ class FakeSource(Source):
         fps: float = 0,
         raw: bool = False,
         options: "dict[str, list[object]] | None" = None,
-        clock: "SystemClock | None" = None,
+        clock: "Clock | None" = None,
     ) -> None:
         super().__init__(url, {"fps": fps or None})
         self.opens = 0

@@ -45,8 +45,8 @@ class RateTest(unittest.TestCase):
     def test_its_memory_is_bounded(self):
         rate = Rate(0)
         for count in range(10000):
-            rate.sample(count * S, count)
-        self.assertLessEqual(len(rate._samples), Rate.SAMPLES)
+            rate.sample(count * S // 10, count)
+        self.assertLessEqual(len(rate._samples), Rate.WINDOW_US // Rate.SAMPLE_US + 2)
 
 
 class ViewerStatsTest(unittest.TestCase):

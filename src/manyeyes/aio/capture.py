@@ -12,7 +12,7 @@ from ..core.backoff import Backoff
 from ..core.errors import FrameError, SourceError, SourceNoSignal
 from ..core.frame import Frame
 from ..core.stats import Rate
-from .compat import CLOCK, SystemClock, end_task, report_exception, wait_for_us
+from .compat import CLOCK, end_task, report_exception, wait_for_us
 from .encoder import Encoder
 from .hub import Hub
 from .pacing import Decimator
@@ -21,6 +21,8 @@ from .source import Source
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .compat import Clock
 
 IDLE = "idle"  # nobody watches, the source is closed
 STARTING = "starting"  # opening, no frame yet
@@ -57,7 +59,7 @@ class Capture:
         source: Source,
         hub: Hub,
         encoder: Encoder,
-        clock: SystemClock = CLOCK,
+        clock: "Clock" = CLOCK,
         linger_us: "int | None" = 10000000,
         log: "Callable[[str], object]" = _silent,
     ) -> None:

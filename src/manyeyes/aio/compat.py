@@ -11,7 +11,20 @@ import time
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from typing import Any
+    from typing import Any, Protocol
+
+    class Clock(Protocol):
+        """What tells the time and sleeps: CLOCK below, or a fake one. Times are integer microseconds."""
+
+        def now_us(self) -> int:
+            """Return monotonic time."""
+
+        def wall_us(self) -> int:
+            """Return Unix time."""
+
+        async def sleep_us(self, duration_us: int) -> None:
+            """Let other tasks run for at least this long."""
+
 
 MICROPYTHON = sys.implementation.name == "micropython"
 

@@ -12,13 +12,15 @@ import asyncio
 
 from ..core.errors import EncodeError, SourceEnded
 from ..core.frame import JPEG, Frame
-from .compat import CLOCK, SystemClock, ThreadSafeFlag, wait_for_us
+from .compat import CLOCK, ThreadSafeFlag, wait_for_us
 from .encoder import Encoder
 from .source import Source
 
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
 if TYPE_CHECKING:
     from typing import Any
+
+    from .compat import Clock
 
 CSI = "CSI"  # frame format: `data` is an `image.Image` of the board
 
@@ -42,7 +44,7 @@ class AsyncCSI:
         clock: Tells the time and sleeps.
     """
 
-    def __init__(self, camera: "Any", clock: SystemClock = CLOCK) -> None:
+    def __init__(self, camera: "Any", clock: "Clock" = CLOCK) -> None:
         self._csi = camera
         self._clock = clock
         self._flag = None
@@ -90,7 +92,7 @@ class CsiSource(Source):
 
     silence_us = 3000000  # the board's own blocking snapshot gives up after 3000 ms
 
-    def __init__(self, camera: AsyncCSI, url: str = "csi:", clock: SystemClock = CLOCK) -> None:
+    def __init__(self, camera: AsyncCSI, url: str = "csi:", clock: "Clock" = CLOCK) -> None:
         super().__init__(url)
         self._camera = camera
         self._clock = clock
@@ -113,7 +115,7 @@ class CsiSource(Source):
 class CsiEncoder(Encoder):
     """Compresses on the board, in place, and copies the JPEG out of the frame buffer."""
 
-    def __init__(self, quality: int = 85, clock: SystemClock = CLOCK) -> None:
+    def __init__(self, quality: int = 85, clock: "Clock" = CLOCK) -> None:
         self.quality = quality
         self._clock = clock
 

@@ -14,11 +14,13 @@ from ..core.errors import EncodeError, HubClosed
 from ..core.frame import JPEG, Frame
 from ..core.mailbox import Mailbox
 from ..core.stats import Rate, ViewerStats
-from .compat import CLOCK, SystemClock
+from .compat import CLOCK
 
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
 if TYPE_CHECKING:
     from typing import Any, Protocol
+
+    from .compat import Clock
 
     class Sink(Protocol):
         """What a hub gives its frames to. Both methods return at once."""
@@ -47,7 +49,7 @@ class Hub:
         viewers: ViewerStats of everybody who watches.
     """
 
-    def __init__(self, name: str = "cam", clock: SystemClock = CLOCK) -> None:
+    def __init__(self, name: str = "cam", clock: "Clock" = CLOCK) -> None:
         self.name = name
         self.clock = clock
         self.latest: "Frame | None" = None

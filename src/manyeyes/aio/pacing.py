@@ -7,16 +7,7 @@ and time that was missed is skipped, never made up for by a burst.
 
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Clock(Protocol):
-        """What pacing needs of a clock."""
-
-        def now_us(self) -> int:
-            """Return monotonic time."""
-
-        async def sleep_us(self, duration_us: int) -> None:
-            """Let other tasks run for at least this long."""
+    from .compat import Clock
 
 
 class Decimator:

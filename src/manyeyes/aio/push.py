@@ -10,7 +10,7 @@ import asyncio
 from ..core.errors import EncodeError, FrameError, HubClosed
 from ..core.frame import GREY, JPEG, RGB3, Frame
 from ..core.mailbox import Mailbox
-from .compat import CLOCK, Lock, SystemClock, report_exception, thread_id
+from .compat import CLOCK, Lock, report_exception, thread_id
 from .encoder import Encoder
 from .hub import Hub
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..core.stats import ViewerStats
+    from .compat import Clock
     from .hub import Sink
 
 
@@ -34,7 +35,7 @@ class PushHub(Hub):
         pushed: Pictures taken in.
     """
 
-    def __init__(self, name: str = "cam", encoder: "Encoder | None" = None, clock: SystemClock = CLOCK) -> None:
+    def __init__(self, name: str = "cam", encoder: "Encoder | None" = None, clock: "Clock" = CLOCK) -> None:
         super().__init__(name, clock)
         self.pushed = 0
         self._encoder = encoder

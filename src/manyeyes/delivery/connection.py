@@ -9,15 +9,19 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from microdot import Microdot, Request, Response
 
-from ..aio.compat import CLOCK, SystemClock
+from ..aio.compat import CLOCK
 from ..aio.hub import Hub
 from ..core.errors import HubClosed, RequestError
 from ..core.multipart import BROWSER, FIRST_HEADER
 from ..core.stats import ViewerStats
 from .http import Head, find_end, parse_head, response_head
+
+if TYPE_CHECKING:
+    from ..aio.compat import Clock
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +71,7 @@ class Connection:
         app: Microdot,
         fault: Fault,
         hand_over: HandOver,
-        clock: SystemClock = CLOCK,
+        clock: "Clock" = CLOCK,
     ) -> None:
         self.stream: tuple[Hub, str, str, dict[str, str]] | None = None
         self._sock = sock

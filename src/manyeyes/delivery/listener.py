@@ -4,10 +4,11 @@ import asyncio
 import errno
 import logging
 import socket
+from typing import TYPE_CHECKING
 
 from microdot import Microdot
 
-from ..aio.compat import CLOCK, SystemClock
+from ..aio.compat import CLOCK
 from ..aio.hub import Hub
 from ..core.errors import ConfigError, ManyeyesError
 from ..core.stats import ViewerStats
@@ -15,6 +16,9 @@ from .addresses import resolve
 from .connection import Connection, Fault, linger
 from .http import response_head
 from .viewers import ViewerGroup
+
+if TYPE_CHECKING:
+    from ..aio.compat import Clock
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +84,7 @@ class Listener:
         fault: Fault,
         stall_us: int = 30000000,
         max_connections: int = 900,
-        clock: SystemClock = CLOCK,
+        clock: "Clock" = CLOCK,
     ) -> None:
         self.refused = 0
         self._sock = sock

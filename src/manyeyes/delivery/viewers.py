@@ -22,13 +22,17 @@ import asyncio
 import select
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ..aio.compat import CLOCK, SystemClock
+from ..aio.compat import CLOCK
 from ..aio.hub import Hub
 from ..core.frame import Frame
 from ..core.mailbox import Mailbox
 from ..core.multipart import BROWSER, LENGTH
 from ..core.stats import Cohort, ViewerStats
+
+if TYPE_CHECKING:
+    from ..aio.compat import Clock
 
 # Unsent bytes above which the kernel takes no more. 1 to 4096 gave the same age.
 NOTSENT_LOWAT_BYTES = 4096
@@ -107,7 +111,7 @@ class ViewerGroup:
         stalled: Viewers closed because they took nothing for too long.
     """
 
-    def __init__(self, hub: Hub, stall_us: int, clock: SystemClock = CLOCK) -> None:
+    def __init__(self, hub: Hub, stall_us: int, clock: "Clock" = CLOCK) -> None:
         self.stalled = 0
         self._hub = hub
         self._stall_us = stall_us

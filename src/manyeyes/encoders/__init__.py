@@ -4,11 +4,16 @@
 may change from JPEG to raw and back while it runs.
 """
 
+from typing import TYPE_CHECKING
+
 from ..aio.compat import CLOCK
 from ..aio.encoder import Encoder
 from ..core.frame import JPEG, Frame
 from .passthrough import PassThrough
-from .turbojpeg import DEFAULT_QUALITY, Clock, TurboJpegEncoder
+from .turbojpeg import DEFAULT_QUALITY, TurboJpegEncoder
+
+if TYPE_CHECKING:
+    from ..aio.compat import Clock
 
 __all__ = ["DEFAULT_QUALITY", "HostEncoder", "PassThrough", "TurboJpegEncoder"]
 
@@ -21,7 +26,7 @@ class HostEncoder(Encoder):
         clock: For the times on encoded frames.
     """
 
-    def __init__(self, quality: int = DEFAULT_QUALITY, clock: Clock = CLOCK) -> None:
+    def __init__(self, quality: int = DEFAULT_QUALITY, clock: "Clock" = CLOCK) -> None:
         self._passthrough = PassThrough()
         self._turbojpeg = TurboJpegEncoder(quality, clock)
         self.quality = quality

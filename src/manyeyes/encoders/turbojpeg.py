@@ -11,7 +11,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -22,17 +22,13 @@ from ..aio.encoder import Encoder
 from ..core.errors import ConfigError, EncodeError
 from ..core.frame import GREY, RGB3, YU12, Frame
 
+if TYPE_CHECKING:
+    from ..aio.compat import Clock
+
 # 85 is where mjpg-streamer and Pillow users expect "good"; uStreamer and libjpeg-turbo's own tools have 80 and 95.
 DEFAULT_QUALITY = 85
 # libjpeg's own limit; the format's is 65535.
 _MAX_SIDE = 65500
-
-
-class Clock(Protocol):
-    """The part of a clock that an encoder needs."""
-
-    def now_us(self) -> int:
-        """Return monotonic time."""
 
 
 class TurboJpegEncoder(Encoder):
@@ -46,7 +42,7 @@ class TurboJpegEncoder(Encoder):
         ConfigError: If the quality is none.
     """
 
-    def __init__(self, quality: int = DEFAULT_QUALITY, clock: Clock = CLOCK) -> None:
+    def __init__(self, quality: int = DEFAULT_QUALITY, clock: "Clock" = CLOCK) -> None:
         if isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 100:
             raise ConfigError(f"quality {quality!r}: expected 1 to 100", "quality", quality, "1 to 100")
         self.quality = quality

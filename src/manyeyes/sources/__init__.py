@@ -19,13 +19,16 @@ import os
 import re
 import stat
 from importlib import import_module
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ..aio.compat import CLOCK
 from ..aio.source import Source
 from ..core.errors import ConfigError, SourceNotFound, SourceUnsupported
-from .base import Clock
 from .request import Opener, Request, Size, parse_size, without_credentials
+
+if TYPE_CHECKING:
+    from ..aio.compat import Clock
 
 __all__ = ["open_source", "parse_size", "refuse_bad", "register", "schemes", "without_credentials"]
 
@@ -53,7 +56,7 @@ def register(scheme: str, opener: Opener) -> None:
     _SCHEMES[scheme] = opener
 
 
-def open_source(url: str, *, size: Size | None = None, fps: float | None = None, clock: Clock = CLOCK) -> Source:
+def open_source(url: str, *, size: Size | None = None, fps: float | None = None, clock: "Clock" = CLOCK) -> Source:
     """Return the source that a URL or a path names; it is not opened yet.
 
     Args:

@@ -9,25 +9,12 @@ queued behind it.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from ..aio.source import Source
 from ..core.errors import SourceEnded
 
 T = TypeVar("T")
-
-
-class Clock(Protocol):
-    """The clock that sources are given: `aio.compat.CLOCK`, or a fake one."""
-
-    def now_us(self) -> int:
-        """Return monotonic time."""
-
-    def wall_us(self) -> int:
-        """Return Unix time."""
-
-    async def sleep_us(self, duration_us: int) -> None:
-        """Let other tasks run for at least this long."""
 
 
 def silence_us(fps: float) -> int:

@@ -10,14 +10,18 @@ and asking for another than the pictures have is refused.
 import os
 import re
 from collections import deque
+from typing import TYPE_CHECKING
 
 from ..aio.compat import CLOCK
 from ..aio.pacing import Pace
 from ..core.errors import BadFrame, SourceEnded, SourceError, SourceNotFound, SourceUnsupported
 from ..core.frame import JPEG, Frame
 from ..core.jpeg import whole
-from .base import Clock, ThreadedSource, silence_us
+from .base import ThreadedSource, silence_us
 from .request import Request, Size, check_fps, format_size, parse_fps, parse_size
+
+if TYPE_CHECKING:
+    from ..aio.compat import Clock
 
 # Slow enough to look at single pictures, fast enough for footage to move.
 DEFAULT_FPS = 10
@@ -47,7 +51,7 @@ class FolderSource(ThreadedSource):
     """
 
     def __init__(
-        self, path: str, url: str = "", *, size: Size | None = None, fps: float | None = None, clock: Clock = CLOCK
+        self, path: str, url: str = "", *, size: Size | None = None, fps: float | None = None, clock: "Clock" = CLOCK
     ) -> None:
         width, height = size or (None, None)
         super().__init__(url or path, {"width": width, "height": height, "fps": fps})

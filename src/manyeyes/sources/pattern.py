@@ -24,6 +24,7 @@ counts reads and not slots of the frame rate: when a reader is late, the clock j
 
 import binascii
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +35,11 @@ from ..aio.source import Source
 from ..core.errors import ConfigError, FrameError, SourceEnded
 from ..core.frame import YU12, Frame
 from ._pattern_art import STRIP_TOP, UNITS, Canvas
-from .base import Clock, silence_us
+from .base import silence_us
 from .request import Request, Size, check_fps, format_size, parse_fps, parse_size
+
+if TYPE_CHECKING:
+    from ..aio.compat import Clock
 
 DEFAULT_SIZE = (1280, 720)
 DEFAULT_FPS = 30
@@ -95,7 +99,7 @@ class PatternSource(Source):
         size: Size | None = None,
         fps: float | None = None,
         name: str = "manyeyes test pattern",
-        clock: Clock = CLOCK,
+        clock: "Clock" = CLOCK,
     ) -> None:
         width, height = size or (None, None)
         super().__init__(url, {"width": width, "height": height, "fps": fps})

@@ -6,12 +6,14 @@ file: `Request.shown` is the only form of the URL for messages, and `without_cre
 
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
 from ..aio.source import Source
 from ..core.errors import ConfigError
-from .base import Clock
+
+if TYPE_CHECKING:
+    from ..aio.compat import Clock
 
 Size = tuple[int, int]
 
@@ -118,7 +120,7 @@ class Request(NamedTuple):
     query: str
     size: Size | None
     fps: float | None
-    clock: Clock
+    clock: "Clock"
 
     @property
     def shown(self) -> str:

@@ -14,14 +14,19 @@
   the source, so that a bad file can't keep a core busy.
 """
 
+from typing import TYPE_CHECKING
+
 from ..aio.compat import CLOCK
 from ..aio.pacing import wait_until
 from ..aio.source import Source
 from ..core.errors import BadFrame, SourceEnded, SourceUnsupported
 from ..core.frame import JPEG, Frame
 from ._clip import LONGEST_GAP_US, Clip, Picture
-from .base import Clock, ThreadedSource
+from .base import ThreadedSource
 from .request import Request, Size, check_fps, format_size, parse_fps, parse_size
+
+if TYPE_CHECKING:
+    from ..aio.compat import Clock
 
 
 def _parse_even_size(text: object) -> Size:
@@ -48,7 +53,7 @@ class VideoSource(ThreadedSource):
     silence_us = LONGEST_GAP_US + Source.silence_us  # a slide show is not a lost source
 
     def __init__(
-        self, path: str, url: str = "", *, size: Size | None = None, fps: float | None = None, clock: Clock = CLOCK
+        self, path: str, url: str = "", *, size: Size | None = None, fps: float | None = None, clock: "Clock" = CLOCK
     ) -> None:
         width, height = size or (None, None)
         super().__init__(url or path, {"width": width, "height": height, "fps": fps})

@@ -9,7 +9,7 @@ by default FrameStream as a response body, which any server can send.
 from microdot import Microdot, Request, Response
 
 from ..aio.camera import Camera
-from ..aio.compat import CLOCK, SystemClock
+from ..aio.compat import CLOCK
 from ..aio.hub import Hub
 from ..aio.stream import FrameStream
 from ..core.errors import ConfigError, ManyeyesError
@@ -19,6 +19,8 @@ from . import assets, headers
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from ..aio.compat import Clock
 
     Stream = Callable[[Request, Hub, str, str, dict[str, str]], Awaitable[Response]]
     Handler = Callable[..., Awaitable[Response]]
@@ -57,7 +59,7 @@ class Routes:
     """
 
     def __init__(
-        self, cameras: "list[Camera]", stream: "Stream" = portable_stream, version: str = "", clock: SystemClock = CLOCK
+        self, cameras: "list[Camera]", stream: "Stream" = portable_stream, version: str = "", clock: "Clock" = CLOCK
     ) -> None:
         self.cameras = cameras
         self._stream = stream
