@@ -231,6 +231,33 @@ class FaultTest(RigTest):
     async def lost(self, rig):
         await until(lambda: rig.capture.state == LOST)
 
+    async def test_a_source_that_never_opens_is_given_up_and_tried_again(self):
+        rig = self.rig(FakeSource()).start()
+        rig.source.open_gate = asyncio.Event()
+        limit_us, capture_module.OPEN_US = capture_module.OPEN_US, 20000
+        self.addCleanup(setattr, capture_module, "OPEN_US", limit_us)
+        subscription = rig.hub.subscribe()
+        await until(lambda: rig.capture.state == LOST)
+        self.assertEqual(rig.capture.reason, "did not open within 0 s")
+        rig.source.open_gate.set()
+        rig.source.give(1)
+        self.assertEqual(await numbers(subscription, 1), [1])
+
+    async def test_a_snapshot_does_not_wait_for_a_low_rate(self):
+        rig = self.rig(FakeSource()).start()
+        rig.capture.limit.fps = 0.01
+        viewer = rig.hub.subscribe()
+        rig.source.give(1)
+        self.assertEqual(await numbers(viewer, 1), [1])
+        await rig.give(2)
+        self.assertEqual(rig.hub.published, 1)
+        waiting = rig.hub.subscribe(listed=False)
+        rig.source.give(3)
+        self.assertEqual((await numbers(waiting, 2))[-1], 3)
+        waiting.close()
+        await rig.give(4)
+        self.assertEqual(rig.hub.published, 2)
+
     async def test_open_fails_again_and_again_then_it_is_back(self):
         rig = self.rig(FakeSource()).start()
         rig.source.open_error = SourceNotFound("no such camera", "fake:")
@@ -246,14 +273,21 @@ class FaultTest(RigTest):
         await rig.give(1)
         self.assertEqual(await numbers(subscription, 1), [1])  # it was subscribed all the time
         self.assertEqual((rig.capture.state, rig.capture.reason, len(rig.lines)), (LIVE, "", 2))
-        rig.source.give(SourceEnded("unplugged"))  # and the next time it begins with the short delay again
+        rig.source.give(SourceEnded("unplugged"))  # at once: that was no recovery, the delay goes on growing
+        await until(lambda: len(rig.backoffs()) > tries)
+        self.assertEqual(rig.backoffs()[tries], 5000000)
+        rig.source.give(8)
+        self.assertEqual(await numbers(subscription, 1), [8])
+        rig.clock.advance(1000000)
+        tries = len(rig.backoffs())
+        rig.source.give(SourceEnded("unplugged"))  # after a steady second it begins with the short delay again
         await until(lambda: len(rig.backoffs()) > tries)
         self.assertEqual(rig.backoffs()[tries], 250000)
         await until(lambda: rig.source.waiting)
         await rig.give(2)
         self.assertEqual(await numbers(subscription, 1), [2])
-        self.assertEqual(rig.lines[2:], ["cam: lost: unplugged; trying again", "cam: live 320x240 JPEG"])
-        self.assertEqual(rig.source.closes, 1)
+        self.assertEqual(rig.lines[2:], ["cam: lost: unplugged; trying again", "cam: live 320x240 JPEG"] * 2)
+        self.assertEqual(rig.source.closes, 2)
         subscription.close()
 
     async def test_another_reason_is_said_but_it_is_lost_since_the_first(self):

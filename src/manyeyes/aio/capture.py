@@ -29,6 +29,9 @@ STARTING = "starting"  # opening, no frame yet
 LIVE = "live"
 LOST = "lost"  # the source failed; it is tried again and again
 
+OPEN_US = 15000000  # a network camera may take seconds; a driver that never answers must not hold the loop
+STEADY_US = 1000000  # one that gives a frame and fails again is not to be tried four times a second
+
 
 def _silent(message: str) -> None:
     """Log nothing."""
@@ -122,7 +125,7 @@ class Capture:
     async def _session(self) -> None:
         """Read from open to close."""
         try:
-            await self.source.open()
+            await self._open()
             good_us = self._clock.now_us()
             while self._wanted() and not self._stopping:
                 try:
@@ -137,6 +140,12 @@ class Capture:
         finally:
             self.hub.pause()
             await self._close()
+
+    async def _open(self) -> None:
+        try:
+            await wait_for_us(self.source.open(), OPEN_US)
+        except asyncio.TimeoutError as error:
+            raise SourceNoSignal(f"did not open within {OPEN_US // 1000000} s", self.source.url) from error
 
     async def _close(self) -> None:
         """Close the source; if it breaks its promise and raises, say so and go on.
@@ -161,12 +170,11 @@ class Capture:
         frame.stamp(now_us, self._clock.wall_us())
         if not self.hub.watched:
             self.hub.pause()
-        elif self.limit.passes(frame.capture_us):
+        elif self.limit.passes(frame.capture_us) or self.hub.awaited:
             self._publish(await self.encoder.encode(frame))
         self.frames += 1
         if self.state != LIVE:
             self.rate.reset(now_us, self.frames)
-            self._backoff.reset()
             self._enter(LIVE)
         self.rate.sample(now_us, self.frames)
 
@@ -176,6 +184,8 @@ class Capture:
 
     def _lost(self, error: Exception) -> None:
         """Say what happened, once per reason."""
+        if self.state == LIVE and self._clock.now_us() - self.since_us >= STEADY_US:
+            self._backoff.reset()
         expected = isinstance(error, (SourceError, OSError, MemoryError))
         reason = str(error) or type(error).__name__
         if not expected:

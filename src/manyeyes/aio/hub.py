@@ -47,6 +47,7 @@ class Hub:
         published: Frames published so far.
         bad_frames: Pictures refused because they were no whole JPEG.
         viewers: ViewerStats of everybody who watches.
+        awaited: How many wait for just the next frame (a snapshot), whatever the limit on the rate.
     """
 
     def __init__(self, name: str = "cam", clock: "Clock" = CLOCK) -> None:
@@ -57,6 +58,7 @@ class Hub:
         self.published = 0
         self.bad_frames = 0
         self.viewers: "list[ViewerStats]" = []
+        self.awaited = 0
         self.since_us = clock.now_us()
         self.unwatched_since_us = self.since_us
         self.rate = Rate(self.since_us)
@@ -131,6 +133,8 @@ class Hub:
         """Count one more who wants frames; give a ViewerStats to have it shown in `/status`."""
         if viewer is not None:
             self.viewers.append(viewer)
+        else:
+            self.awaited += 1
         self._demand += 1
         self._wanted.set()
 
@@ -138,6 +142,8 @@ class Hub:
         """Undo one `join()`."""
         if viewer is not None:
             self.viewers.remove(viewer)
+        else:
+            self.awaited -= 1
         self._demand -= 1
         if not self._demand:
             self.unwatched_since_us = self.clock.now_us()
