@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+import socket
 
 import pytest
 from microdot import Microdot, Response
@@ -9,6 +10,7 @@ from manyeyes.aio.hub import Hub
 from manyeyes.delivery import connection, http
 from manyeyes.delivery.connection import linger
 from manyeyes.testing import fake_jpeg
+from manyeyes.web.app import fault
 from tests.delivery.wire import GET, Client, listening, until
 
 TEN_MB = 10_000_000
@@ -129,6 +131,25 @@ def test_empty_lines_before_a_request_are_skipped():
                 assert (await client.response())[0] == 200
 
     run(scenario)
+
+
+def test_empty_lines_do_not_pile_up():
+    async def main():
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.setblocking(False)
+            ours.setblocking(False)
+            peer = ("127.0.0.1", 1)
+            one = connection.Connection(ours, peer, make_test_app(), fault, lambda *_arguments: None)
+            task = asyncio.create_task(one.serve())
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(theirs, b"\r\n" * 1_000_000)
+            assert len(one._input) <= 65536
+            await loop.sock_sendall(theirs, GET % b"/path")
+            assert (await loop.sock_recv(theirs, 15)) == b"HTTP/1.1 200 OK"
+        await task
+
+    asyncio.run(main())
 
 
 def test_pipelined_requests_are_answered_in_order():
@@ -279,6 +300,16 @@ def test_a_refusal_arrives_and_the_server_lives_on(request_bytes, status, words)
         async with Client(listener) as client:
             await client.send(GET % b"/path")
             assert (await client.response())[0] == 200
+
+    run(scenario)
+
+
+def test_the_last_answer_arrives_though_more_was_sent():
+    async def scenario(listener, app):
+        async with Client(listener) as client:
+            await client.send(b"GET /path HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n" + b"x" * TEN_MB)
+            assert (await client.response())[2] == b"/path"
+            assert await client.rest() == b""
 
     run(scenario)
 
@@ -504,8 +535,6 @@ def test_microdots_singleton_stays_as_it_is():
 
 def test_linger_ends_with_the_client_with_the_time_or_with_too_much(monkeypatch):
     async def main():
-        import socket
-
         loop = asyncio.get_running_loop()
         for how in ("close", "time", "bytes"):
             monkeypatch.setattr(connection, "LINGER_S", 0.05 if how == "time" else 60)
@@ -527,8 +556,6 @@ def test_linger_ends_with_the_client_with_the_time_or_with_too_much(monkeypatch)
 
 def test_linger_on_a_connection_that_is_gone():
     async def main():
-        import socket
-
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.close()

@@ -310,7 +310,8 @@ def test_small_frames_do_not_pile_up_in_the_kernel():
     run(main)
 
 
-def test_a_viewer_that_stalls_is_seen_to_age(ticks):
+@pytest.mark.parametrize("size_bytes", [500, 10_000])  # it stalls between two frames, or within one
+def test_a_viewer_that_stalls_is_seen_to_age(ticks, size_bytes):
     async def main():
         clock = FakeClock()
         hub = Hub("cam", clock)
@@ -326,13 +327,13 @@ def test_a_viewer_that_stalls_is_seen_to_age(ticks):
             number = 0
             while number < 5 or not slow.dropped:
                 number += 1
-                hub.publish(fake_jpeg(number, 10_000))
+                hub.publish(fake_jpeg(number, size_bytes))
                 await until(lambda number=number: fast.settle() or fast.frames == number, "the other one to have it")
             ages = []
             for _ in range(5):
                 clock.advance(1_000_000)
                 number += 1
-                hub.publish(fake_jpeg(number, 10_000))
+                hub.publish(fake_jpeg(number, size_bytes))
                 await until(lambda number=number: fast.settle() or fast.frames == number)
                 assert fast.row(clock.now_us())["age_ms"] == 0
                 ages.append(slow.row(clock.now_us())["age_ms"])
@@ -359,6 +360,52 @@ def test_it_ages_too_when_it_stalls_within_a_frame(ticks):
             hub.publish(fake_jpeg(2, BIG))
             clock.advance(7_000_000)
             assert hub.viewers[0].row(clock.now_us())["age_ms"] == 7000
+
+    run(main)
+
+
+class OddSocket:
+    """A socket whose `send()` takes as much as the test says; None: nothing."""
+
+    def __init__(self, sock, *takes):
+        self._sock = sock
+        self._takes = list(takes)
+
+    def send(self, view, flags):
+        take = self._takes.pop(0)
+        if take is None:
+            raise BlockingIOError
+        return min(take, len(view))
+
+    def __getattr__(self, name):
+        return getattr(self._sock, name)
+
+
+def test_it_ages_too_when_it_stalls_before_the_one_that_waits(ticks):
+    async def main():
+        clock = FakeClock()
+        hub = Hub("cam", clock)
+        group = ViewerGroup(hub, 30_000_000, clock)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            stats = ViewerStats(clock.now_us())
+            group.add(OddSocket(ours, 100, BIG, None, BIG), LENGTH, stats)
+            [member] = group._viewers.values()
+            hub.publish(fake_jpeg(1))  # 100 bytes of it
+            hub.publish(fake_jpeg(2))
+            group._continue(member)
+            assert stats.frames == 1
+            group._continue(member)  # nothing
+            for _ in range(3):
+                clock.advance(1_000_000)
+                hub.publish(fake_jpeg(3))
+            assert stats.row(clock.now_us())["age_ms"] == 3000
+            assert stats.dropped == 3
+            group._continue(member)
+            assert stats.row(clock.now_us())["age_ms"] == 0
+            assert (stats.frames, stats.dropped) == (2, 3)
+            hub.close()
+            await group.aclose()
 
     run(main)
 
