@@ -12,7 +12,7 @@ from ..core.backoff import Backoff
 from ..core.errors import FrameError, SourceError, SourceNoSignal
 from ..core.frame import Frame
 from ..core.stats import Rate
-from .compat import CLOCK, end_task, report_exception, wait_for_us
+from .compat import CLOCK, Patience, end_task, report_exception, wait_for_us
 from .encoder import Encoder
 from .hub import Hub
 from .pacing import Decimator
@@ -30,6 +30,9 @@ LIVE = "live"
 LOST = "lost"  # the source failed; it is tried again and again
 
 OPEN_US = 15000000  # a network camera may take seconds; a driver that never answers must not hold the loop
+# A read that took no longer did not wait, and neither does an encoder without a thread: others must run. Not after
+# every read, for it is a turn of the event loop, a tenth of what a frame costs apart from its viewers.
+READY_US = 1000
 STEADY_US = 1000000  # one that gives a frame and fails again is not to be tried four times a second
 
 
@@ -80,6 +83,7 @@ class Capture:
         self._clock = clock
         self._log = log
         self._backoff = Backoff()
+        self._patience = Patience()
         self._task: "asyncio.Task[None] | None" = None
         self._stopping = False
         self._close_fault = ""
@@ -135,9 +139,8 @@ class Capture:
                     self.bad_frames += 1
                     if self._clock.now_us() - good_us > self.source.silence_us:
                         raise SourceNoSignal(f"only broken frames: {error}", self.source.url) from error
-                # A source that is always ready never waits, nor does an encoder without a thread: others must run.
-                await self._clock.sleep_us(0)
         finally:
+            self._patience.close()
             self.hub.pause()
             await self._close()
 
@@ -162,11 +165,15 @@ class Capture:
 
     async def _one(self) -> None:
         """Read one frame and, where somebody watches, publish it."""
+        began_us = self._clock.now_us()
         try:
-            frame: Frame = await wait_for_us(self.source.read(), self.source.silence_us)
+            frame: Frame = await self._patience.wait(self.source.read(), self.source.silence_us)
         except asyncio.TimeoutError as error:
             raise SourceNoSignal(f"no frame for {self.source.silence_us / 1000000:g} s", self.source.url) from error
-        now_us = self._clock.now_us()
+        finally:
+            now_us = self._clock.now_us()
+            if now_us - began_us < READY_US:
+                await self._clock.sleep_us(0)
         frame.stamp(now_us, self._clock.wall_us())
         if not self.hub.watched:
             self.hub.pause()

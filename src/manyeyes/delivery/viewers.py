@@ -50,8 +50,9 @@ _Send = Callable[[memoryview, int], int]
 class Lane:
     """The viewers of one framing that have nothing left to send: each takes the next frame at once.
 
-    `sends` is what the loop over them needs and nothing else: with 400 viewers each object that it
-    touches is a cache miss, and the number of a descriptor is an object, too.
+    Attributes:
+        viewers: They, by descriptor.
+        cohort: Their common counters.
     """
 
     __slots__ = ("_sends", "cohort", "framing", "viewers")
@@ -59,25 +60,28 @@ class Lane:
     def __init__(self, framing: str) -> None:
         self.framing = framing
         self.cohort = Cohort()
-        self.viewers: dict[int, Viewer] = {}  # by descriptor
-        self._sends: list[_Send] = []
+        self.viewers: dict[int, Viewer] = {}
+        self._sends: list[_Send] | None = None
 
     def add(self, viewer: "Viewer") -> None:
-        """Take in a viewer, behind the others."""
+        """Take in a viewer."""
         self.viewers[viewer.fd] = viewer
-        self._sends.append(viewer.sock.send)
+        self._sends = None
         viewer.stats.join(self.cohort)
 
     def remove(self, viewer: "Viewer") -> None:
         """Let a viewer go; harmless when it is not here."""
         if self.viewers.pop(viewer.fd, None) is not None:
-            self._sends = []
+            self._sends = None
         viewer.stats.leave()
 
-    @property
     def sends(self) -> list[_Send]:
-        """The sockets' `send`, in the order of `viewers`."""
-        if len(self._sends) != len(self.viewers):
+        """Return the sockets' `send`, in the order of `viewers`.
+
+        It is all that the loop over them touches, and made in one go, so that it lies in one stretch of
+        memory: with 400 viewers each object of its own is a cache miss.
+        """
+        if self._sends is None:
             self._sends = [viewer.sock.send for viewer in self.viewers.values()]
         return self._sends
 
@@ -177,8 +181,9 @@ class ViewerGroup:
         view = frame.part.view(lane.framing)
         size_bytes = len(view)
         end_of_record = socket.MSG_EOR
-        behind: list[tuple[int, int]] = []  # index, bytes
-        for index, send in enumerate(lane.sends):
+        sends = lane.sends()
+        behind: list[tuple[_Send, int]] = []
+        for send in sends:
             try:
                 sent_bytes = send(view, end_of_record)
                 if sent_bytes == size_bytes:
@@ -187,13 +192,14 @@ class ViewerGroup:
                 sent_bytes = 0
             except OSError:
                 sent_bytes = -1
-            behind.append((index, sent_bytes))
-        viewers = list(lane.viewers.values()) if behind else []
-        for index, sent_bytes in behind:
-            if sent_bytes < 0:
-                self._remove(viewers[index])
-            else:
-                self._postpone(viewers[index], frame, view, sent_bytes)
+            behind.append((send, sent_bytes))
+        if behind:
+            viewers = dict(zip(sends, lane.viewers.values(), strict=True))
+            for send, sent_bytes in behind:
+                if sent_bytes < 0:
+                    self._remove(viewers[send])
+                else:
+                    self._postpone(viewers[send], frame, view, sent_bytes)
         lane.cohort.sent(_capture_us(frame), size_bytes, self._clock.now_us())
 
     def _postpone(self, viewer: Viewer, frame: Frame, view: memoryview, sent_bytes: int) -> None:
