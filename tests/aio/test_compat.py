@@ -3,7 +3,7 @@ import sys
 import unittest
 
 from manyeyes.aio import compat
-from manyeyes.aio.compat import CLOCK, Lock, SystemClock, ThreadSafeFlag, end_task, thread_id, wait_for_us
+from manyeyes.aio.compat import CLOCK, Lock, Patience, SystemClock, ThreadSafeFlag, end_task, thread_id, wait_for_us
 from tests.aio.support import cancelled, result_of, turns, until
 
 
@@ -53,6 +53,65 @@ class WaitTest(unittest.IsolatedAsyncioTestCase):
         await turns()
         self.assertIsInstance(await cancelled(task), asyncio.CancelledError)
         self.assertEqual(waiting.outcome, "cancelled")
+
+
+class PatienceTest(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        self.patience = Patience()
+        self.addCleanup(self.patience.close)
+
+    async def test_results_and_errors_come_through_again_and_again(self):
+        for _ in range(3):
+            waiting = Waiting()
+            waiting.event.set()
+            self.assertEqual(await self.patience.wait(waiting.wait(), 60000000), "result")
+            with self.assertRaises(KeyError):
+                await self.patience.wait(fail(), 60000000)
+
+    async def test_each_wait_has_its_own_limit(self):
+        for timeout_us in (1500, 60000000, 2000, 1):
+            waiting = Waiting()
+            if timeout_us == 60000000:
+                waiting.event.set()
+                self.assertEqual(await self.patience.wait(waiting.wait(), timeout_us), "result")
+                continue
+            with self.assertRaises(asyncio.TimeoutError):
+                await self.patience.wait(waiting.wait(), timeout_us)
+            self.assertEqual(waiting.outcome, "cancelled")
+
+    async def test_short_waits_in_a_row_are_not_one_long_one(self):
+        async def nap():
+            await CLOCK.sleep_us(2000)
+
+        for _ in range(1100):  # 2.2 s and more in all, each far below the limit
+            await self.patience.wait(nap(), 2000000)
+
+    async def test_a_cancellation_from_outside_is_one(self):
+        waiting = Waiting()
+        task = asyncio.create_task(self.patience.wait(waiting.wait(), 60000000))
+        await turns()
+        self.assertIsInstance(await cancelled(task), asyncio.CancelledError)
+        self.assertEqual(waiting.outcome, "cancelled")
+
+    async def test_it_can_wait_again_after_its_end(self):
+        self.patience.close()
+        self.patience.close()
+        waiting = Waiting()
+        with self.assertRaises(asyncio.TimeoutError):
+            await self.patience.wait(waiting.wait(), 1000)
+
+    async def test_a_wait_that_swallows_the_cancellation_is_not_over(self):
+        if compat.MICROPYTHON:
+            self.skipTest("its wait_for counts such a wait as over")
+
+        async def stubborn():
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return "kept"
+
+        self.assertEqual(await self.patience.wait(stubborn(), 1000), "kept")
+        self.assertEqual(asyncio.current_task().cancelling(), 0)
 
 
 class EndTaskTest(unittest.IsolatedAsyncioTestCase):

@@ -44,4 +44,5 @@ class TestHeaders(unittest.TestCase):
     def test_the_page_may_load_nothing_from_elsewhere(self):
         one = headers.asset("text/html; charset=utf-8")
         self.assertEqual(one["Content-Type"], "text/html; charset=utf-8")
+        self.assertIn("connect-src 'self'", one["Content-Security-Policy"])
         self.assertEqual(one["Referrer-Policy"], "no-referrer")

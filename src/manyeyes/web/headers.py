@@ -33,9 +33,9 @@ def asset(content_type: str) -> "dict[str, str]":
     """Return the headers of one of the page's files."""
     headers = common()
     headers["Content-Type"] = content_type
-    # The page takes nothing from anywhere else; `blob:` and `data:` are pictures it keeps itself.
+    # The page asks nobody else; `blob:` and `data:` are pictures it keeps itself.
     headers["Content-Security-Policy"] = (
-        "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'"
+        "connect-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'"
     )
     headers["Referrer-Policy"] = "no-referrer"
     return headers
