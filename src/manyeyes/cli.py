@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -133,6 +134,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     from .server import serve  # here, so that --help and a wrong option answer at once
 
+    # What was imported stays: with these 40,000 objects a full collection would stop the pictures for 20 ms.
+    gc.freeze()
     try:
         asyncio.run(serve(settings_from(parsed), _say))
     except ConfigError as error:
