@@ -27,7 +27,7 @@ $(shell if [ -e .venv/.place ] && ! { [ "$$(cat .venv/.place)" = "$$(pwd -P)" ] 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
-run: .venv/.run ## Serve, by default the test pattern: make run ARGS="cam=/dev/video0 --port 8081"
+run: .venv/.run ## Serve, by default the test pattern: make run ARGS="walk.mp4 --port 8081"
 	@$(BIN)/manyeyes serve $(ARGS)
 
 test: system lint types .venv/.test ## Prove everything, with all set-up (what CI runs)
@@ -49,7 +49,7 @@ test-mpy: .venv/.test ## Test the shared code on MicroPython
 test-browser: system .venv/.test ## Test the page in Chromium and Firefox
 	$(BIN)/python -m pytest -m browser $(ARGS)
 
-bench: .venv/.test ## Measure (a quarter of an hour; `make test` runs only the smoke version)
+bench: .venv/.test ## Measure (ten minutes; `make test` runs only the smoke version)
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; done
 
 format: .venv/.test ## Put the code into shape

@@ -15,6 +15,8 @@ SERVER, CLIENT = "10.99.77.1", "10.99.77.2"
 # `latency` is how long a packet may wait in it; the rest waits in the sender's socket, where delivery can see it.
 BURST, LATENCY = "32kb", "50ms"
 COMMAND_S = 10
+# Debian keeps `tc` out of a plain PATH.
+os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 
 
 class LinkRefused(Exception):

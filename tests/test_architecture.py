@@ -58,7 +58,7 @@ WHY_LONG = re.compile(r"(longer than|above|over) 400 lines\W+(because|for|since|
 
 # Modules without a test file of their own, and where they are proved instead.
 NO_OWN_TEST = {
-    "__main__.py": "one call of cli.main; tests/test_cli.py runs `python -m manyeyes`",
+    "__main__.py": "one call of cli.main, and what holds before it; tests/test_cli.py runs `python -m manyeyes`",
 }
 
 Finding = tuple[int, str]

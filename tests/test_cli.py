@@ -178,6 +178,34 @@ def test_a_reader_of_the_line_that_is_gone():
     assert "Traceback" not in err
 
 
+def test_a_standard_output_that_is_full():
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [*COMMAND, "--port", "0"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT_S, check=False
+        )
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1] == "manyeyes: cannot write to standard output: no space left on device"
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_loads(number, tmp_path):
+    """A stand-in for a library that is loaded stops there and says so."""
+    (tmp_path / "pydantic.py").write_text("import sys, time\nprint('loading', flush=True)\ntime.sleep(600)\n")
+    environment = dict(ENVIRONMENT, PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]))
+    with subprocess.Popen(
+        COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "loading\n"
+            process.send_signal(number)
+            out, err = process.communicate(timeout=LIMIT_S)
+        finally:
+            process.kill()
+    assert (process.returncode, out, err) == (0, "", "")
+
+
 # Refusals
 
 

@@ -32,6 +32,7 @@ def test_the_defaults():
         (["./a=b.mp4"], [("cam", "./a=b.mp4")]),
         (["x.mp4?fps=5"], [("cam", "x.mp4?fps=5")]),
         (["http://h/?a=b"], [("cam", "http://h/?a=b")]),
+        (["http://h:1/a.b=c"], [("cam", "http://h:1/a.b=c")]),
         (["a=b=c"], [("a", "b=c")]),
         (["a=test:?size=64x48"], [("a", "test:?size=64x48")]),
     ],
@@ -43,6 +44,7 @@ def test_cameras(texts, expected):
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
+        (["a.b=test:"], ("'a.b'", NAME_RULE)),
         (["a b=test:"], ("'a b'", NAME_RULE)),
         (["é=test:"], ("'é'", NAME_RULE)),
         (["=test:"], ("''", NAME_RULE)),
@@ -71,7 +73,7 @@ def test_bad_cameras(texts, words):
         ({"port": 65536}, "port", ("--port 65536", "65535")),
         ({"port": "x"}, "port", ("--port x", "integer")),
         ({"host": ""}, "host", ("--host", "1 character")),
-        ({"fps": 0}, "fps", ("--fps 0", "greater than 0")),
+        ({"fps": 0}, "fps", ("--fps 0", "greater than or equal to 0.1")),
         ({"fps": float("nan")}, "fps", ("--fps nan",)),
         ({"fps": float("inf")}, "fps", ("--fps inf", "240")),
         ({"quality": 101}, "quality", ("--quality 101", "100")),

@@ -124,7 +124,7 @@ def test_limits_in_the_documents_are_those_of_the_code() -> None:
         f"| idle keep-alive connection | {connection.KEEP_ALIVE_S:g} s |",
         f"`--max-connections` ({Settings().max_connections})",
         f"| pieces of a response | {connection.WRITE_S:g} s each |",
-        f"more than {viewers.NOTSENT_LOWAT_BYTES >> 10} KiB of unsent bytes",
+        f"no more than {viewers.NOTSENT_LOWAT_BYTES >> 10} KiB of unsent bytes",
         f"for {Settings().stall_timeout_s:g} s (`--stall-timeout`)",
         f"beyond {viewers.INPUT_BYTES >> 10} KiB",
         f"a frame for {camera.SNAPSHOT_TIMEOUT_US // 1000000} s it is a 503",

@@ -475,23 +475,3 @@ def test_the_limit_of_open_files_is_raised_or_obeyed(monkeypatch, caplog):
         assert server_module._connections(wanted) == expected
         assert asked == raised
         assert bool(caplog.records) == (expected < wanted)
-
-
-def test_without_epoll_streams_go_the_portable_way(monkeypatch):
-    async def main():
-        hub = Hub()
-        with monkeypatch.context() as patch:
-            patch.delattr("select.epoll")
-            server = Server(hub, port=0)
-            await server.start()
-        try:
-            async with SlowViewer(*address(server)) as viewer:
-                await until(lambda: hub.viewers)
-                hub.publish(fake_jpeg(1))
-                [(_, body)] = await viewer.read_parts(1)
-                assert fake_jpeg_number(body) == 1
-                assert not server._listener._groups
-        finally:
-            await server.aclose()
-
-    run(main)

@@ -1,7 +1,22 @@
-"""`python -m manyeyes`: the same program as `manyeyes`."""
+"""The program, as `manyeyes` and as `python -m manyeyes`."""
 
+import os
+import signal
 import sys
 
-from .cli import main
 
-sys.exit(main())
+def run() -> None:
+    """Run the program and exit with its code.
+
+    From here on SIGINT and SIGTERM end it with 0. Loading takes a third of a second, in which a
+    KeyboardInterrupt would print a traceback; nothing is open yet, so there is nothing to end in order.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))
+    from .cli import main
+
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

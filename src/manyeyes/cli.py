@@ -144,11 +144,14 @@ def main(arguments: list[str] | None = None) -> int:
     except ManyeyesError as error:
         print(f"manyeyes: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # whoever read our one line has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return 0
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # the line that scripts wait for
+    """Print the line that scripts wait for."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        # What is still buffered would be tried again at exit, and fail with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ManyeyesError(f"cannot write to standard output: {(error.strerror or 'failed').lower()}") from error

@@ -1,18 +1,29 @@
-"""Settings of the server: one validated model, whatever they come from.
+"""Settings of the server: one validated model, wherever they come from.
 
 pydantic judges types and ranges; what it says is turned here into one line that names the key, what was
 got and what is expected. A bad setting ends the program before it starts anything.
 """
 
+import os
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from .aio.pacing import FPS_MAX, FPS_MIN
 from .core.errors import ConfigError
+from .core.names import NAME_RULE, is_name
 
-NAME_RULE = "1 to 64 of A-Z, a-z, 0-9, _ and -"
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+def checked_name(name: str) -> str:
+    """Return a camera's name if it may be one.
+
+    Raises:
+        ConfigError: With the rule, if not.
+    """
+    if not is_name(name):
+        raise ConfigError(f"camera name {name!r}: expected {NAME_RULE}", "cameras", name, NAME_RULE)
+    return name
 
 
 class CameraSettings(BaseModel):
@@ -20,7 +31,7 @@ class CameraSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(pattern=f"^{_NAME.pattern}$")]
+    name: Annotated[str, AfterValidator(checked_name)]
     source: Annotated[str, Field(min_length=1)]
 
 
@@ -34,7 +45,7 @@ class Settings(BaseModel):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     open: bool = False
     size: str | None = None
-    fps: Annotated[float, Field(gt=0, le=240)] | None = None
+    fps: Annotated[float, Field(ge=FPS_MIN, le=FPS_MAX)] | None = None
     quality: Annotated[int, Field(ge=1, le=100)] = 85
     linger_s: Annotated[float, Field(ge=0, le=86400)] = 10
     always_on: bool = False
@@ -95,8 +106,6 @@ def parse_cameras(texts: list[str]) -> tuple[CameraSettings, ...]:
 def _split(text: str) -> tuple[str | None, str]:
     """Split NAME=SOURCE; what has no `=`, or one that belongs to a URL or a path, is all source."""
     name, equals, source = text.partition("=")
-    if not equals or re.search(r"[/:?.]", name):
+    if not equals or re.search(r"[/:?]", name) or os.path.lexists(text):
         return None, text
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"camera name {name!r}: expected {NAME_RULE}", "cameras", name, NAME_RULE)
-    return name, source
+    return checked_name(name), source

@@ -9,7 +9,6 @@ For programs: `Server(hub_or_source, ...)` is an async context manager. For the 
 import asyncio
 import logging
 import resource
-import select
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,14 +19,14 @@ from .aio.camera import Camera
 from .aio.capture import Capture
 from .aio.hub import Hub as BaseHub
 from .aio.push import PushHub
-from .config import NAME_RULE, CameraSettings, Settings, parse_cameras, validated
+from .config import CameraSettings, Settings, checked_name, parse_cameras, validated
 from .core.errors import ConfigError, HubClosed, ManyeyesError, SourceError
 from .delivery.addresses import is_loopback, reachable, url
 from .delivery.connection import stream
 from .delivery.listener import Listener, bind
 from .encoders import HostEncoder
 from .sources import open_source, parse_size, refuse_bad
-from .web.app import fault, is_token, make_app, portable_stream
+from .web.app import fault, make_app
 
 log = logging.getLogger("manyeyes")
 
@@ -89,13 +88,15 @@ class Server:
 
     Args:
         cameras: Hubs (fed by the program), Cameras, or sources as on the command line ("front=test:").
-        settings: Any field of `config.Settings`, by name: host, port, open, size, fps, ...
+        settings: Any field of `config.Settings` but cameras, by name: host, port, open, size, fps, ...
 
     Raises:
         ConfigError: If a setting is wrong.
     """
 
     def __init__(self, *cameras: "BaseHub | Camera | str", **settings: object) -> None:
+        if "cameras" in settings:
+            raise ConfigError("cameras= is for the command line: give the cameras themselves", "cameras")
         self.settings = validated(**settings)
         texts = [camera for camera in cameras if isinstance(camera, str)]
         named = iter([make_camera(one, self.settings) for one in parse_cameras(texts)])
@@ -104,9 +105,7 @@ class Server:
             for camera in cameras
         ]
         names = [camera.name for camera in self.cameras]
-        for name in names:
-            if not is_token(name):
-                raise ConfigError(f"camera name {name!r}: expected {NAME_RULE}", "cameras", name, NAME_RULE)
+        for name in map(checked_name, names):
             if names.count(name) > 1:
                 raise ConfigError(
                     f"camera name {name} is used twice: give each its own", "cameras", name, "names that differ"
@@ -148,9 +147,7 @@ class Server:
                     raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
         connections = _connections(settings.max_connections)
         sock = bind(settings.host, settings.port)
-        # Without epoll (macOS) streams go out as ordinary bodies: correct, but their age is not bounded.
-        deliver = stream if hasattr(select, "epoll") else portable_stream
-        app = make_app(self.cameras, deliver, __version__)
+        app = make_app(self.cameras, stream, __version__)
         self._listener = Listener(sock, app, fault, int(settings.stall_timeout_s * 1000000), connections)
         self._listener.start()
         for camera in self.cameras:
@@ -197,7 +194,7 @@ class Server:
 
     @property
     def urls(self) -> list[str]:
-        """The page's URLs on every address that other machines can use."""
+        """The page's URLs on every address that it listens on, loopback last."""
         return [url(address, self.port) for address in reachable(self.settings.host)]
 
 

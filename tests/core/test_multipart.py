@@ -45,11 +45,6 @@ class TestPartHeader(unittest.TestCase):
             expected = CONTENT_TYPE + b"Content-Length: 150000\r\nX-Timestamp: " + text + b"\r\n\r\n"
             self.assertEqual((wall_us, part_header(150000, wall_us)), (wall_us, expected))
 
-    def test_more_lines(self):
-        header = part_header(1, 2, b"X-A: 1\r\nX-B: 2\r\n")
-        expected = CONTENT_TYPE + b"Content-Length: 1\r\nX-Timestamp: 0.000002\r\nX-A: 1\r\nX-B: 2\r\n\r\n"
-        self.assertEqual(header, expected)
-
 
 class TestPart(unittest.TestCase):
     def test_length_is_a_whole_part(self):

@@ -53,6 +53,9 @@ class ViewerStatsTest(unittest.TestCase):
     def test_before_the_first_frame(self):
         stats = ViewerStats(10 * S, "token", "192.0.2.1:5000")
         self.assertIsNone(stats.age_us(11 * S))
+        stats.pending_us = 11 * S  # one that stalls on its first frame is seen to age, too
+        self.assertEqual(stats.age_us(14 * S), 3 * S)
+        stats.pending_us = 0
         self.assertEqual(
             stats.row(12 * S),
             {

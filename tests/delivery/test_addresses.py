@@ -3,6 +3,7 @@ import socket
 import pytest
 
 from manyeyes.core.errors import ConfigError
+from manyeyes.delivery import addresses as addresses_module
 from manyeyes.delivery.addresses import is_loopback, reachable, resolve, url
 
 
@@ -17,8 +18,23 @@ def test_a_wildcard_stands_for_all_interfaces_with_loopback_last(host):
     addresses = reachable(host)
     assert addresses[-1] == "127.0.0.1"
     for address in addresses:
-        socket.inet_aton(address)
+        socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
     assert len(set(addresses)) == len(addresses)
+
+
+def test_both_kinds_of_addresses_are_told_where_both_are_listened_on(monkeypatch, tmp_path):
+    table = tmp_path / "if_inet6"
+    table.write_text(
+        "00000000000000000000000000000001 01 80 10 80       lo\n"
+        "20010db8000000000000000000000007 02 40 00 80     eth0\n"
+        "fe800000000000000000000000000007 02 40 20 80     eth0\n"
+    )
+    monkeypatch.setattr(addresses_module, "_IF_INET6", str(table))
+    assert "2001:db8::7" in reachable("::")
+    assert not [address for address in reachable("::") if address.startswith(("fe80", "::1"))]
+    assert not [address for address in reachable("0.0.0.0") if ":" in address]
+    monkeypatch.setattr(addresses_module, "_IF_INET6", str(tmp_path / "none"))
+    assert reachable("::")[-1] == "127.0.0.1"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from microdot import Microdot, Response
 
 from manyeyes.aio.hub import Hub
 from manyeyes.delivery import connection, http
-from manyeyes.delivery.connection import linger
+from manyeyes.delivery.connection import lingering_close
 from manyeyes.testing import fake_jpeg
 from manyeyes.web.app import fault
 from tests.delivery.wire import GET, Client, listening, until
@@ -537,13 +537,13 @@ def test_linger_ends_with_the_client_with_the_time_or_with_too_much(monkeypatch)
     async def main():
         loop = asyncio.get_running_loop()
         for how in ("close", "time", "bytes"):
-            monkeypatch.setattr(connection, "LINGER_S", 0.05 if how == "time" else 60)
-            monkeypatch.setattr(connection, "LINGER_BYTES", 1000)
+            monkeypatch.setattr(connection, "LINGERING_S", 0.05 if how == "time" else 60)
+            monkeypatch.setattr(connection, "LINGERING_BYTES", 1000)
             ours, theirs = socket.socketpair()
             with ours, theirs:
                 ours.setblocking(False)
                 theirs.setblocking(False)
-                task = loop.create_task(linger(ours))
+                task = loop.create_task(lingering_close(ours))
                 assert await loop.sock_recv(theirs, 1) == b""
                 if how == "close":
                     theirs.close()
@@ -560,11 +560,11 @@ def test_linger_on_a_connection_that_is_gone():
         ours.setblocking(False)
         theirs.close()
         ours.close()
-        await linger(ours)
+        await lingering_close(ours)
 
     asyncio.run(main())
 
 
 def test_limits_are_in_proportion():
-    assert http.REQUEST_LINE_BYTES < http.HEAD_BYTES < connection.LINGER_BYTES
-    assert connection.LINGER_BYTES > TEN_MB
+    assert http.REQUEST_LINE_BYTES < http.HEAD_BYTES < connection.LINGERING_BYTES
+    assert connection.LINGERING_BYTES > TEN_MB

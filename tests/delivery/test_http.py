@@ -41,6 +41,7 @@ GOOD = {
     "repeated": (b"GET / HTTP/1.1\r\nHost: h\r\nA: b\r\na: c\r\n\r\n", "GET", "/", "1.1", {"host": "h", "a": "b, c"}, 0),
     "latin-1": (b"GET / HTTP/1.1\r\nHost: h\r\nA: \xe9\r\n\r\n", "GET", "/", "1.1", {"host": "h", "a": "\xe9"}, 0),
     "for a proxy": (b"GET http://h:80/a?b HTTP/1.1\r\nHost: h\r\n\r\n", "GET", "/a?b", "1.1", {"host": "h"}, 0),
+    "for a proxy, only a query": (b"GET http://h?a=/b HTTP/1.1\r\nHost: h\r\n\r\n", "GET", "/?a=/b", "1.1", {"host": "h"}, 0),
     "for a proxy, no path": (b"GET http://h HTTP/1.1\r\nHost: h\r\n\r\n", "GET", "/", "1.1", {"host": "h"}, 0),
 }  # fmt: skip
 

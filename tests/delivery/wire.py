@@ -34,6 +34,7 @@ async def listening(
     sock = sock or bind("127.0.0.1", 0)
     if send_buffer_bytes:  # connections inherit it
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
+    options = {"stall_us": 30_000_000, "max_connections": 900, **options}
     listener = Listener(sock, app or make_app([Camera(hub) for hub in hubs], stream), fault, **options)
     listener.start()
     try:

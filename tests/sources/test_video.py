@@ -152,6 +152,25 @@ def test_the_rate_can_be_changed_while_it_runs(tmp_path):
     asyncio.run(main())
 
 
+def test_what_is_changed_while_it_is_closed_holds_when_it_opens(tmp_path):
+    async def main():
+        video = source(write_video(tmp_path / "x.mp4", frames=50, step=2))
+        await video.open()
+        await video.close()
+        await video.apply({"fps": 5, "size": "64x32"})
+        assert video.settings() == {"fps": 5, "size": "64x32"}
+        assert video.asked == {"format": None, "width": 64, "height": 32, "fps": 5}
+        await video.open()
+        await skip(video, 3)  # the first ones find the new grid
+        first = await video.read()
+        second = await video.read()
+        assert (second.width, second.height, second.capture_us - first.capture_us) == (64, 32, 200_000)
+        assert video.given == {"format": "YU12", "width": 64, "height": 32, "fps": 5}
+        await video.close()
+
+    asyncio.run(main())
+
+
 def test_a_broken_picture_is_a_bad_frame_and_reading_goes_on(tmp_path):
     async def main():
         video = source(write_mjpeg(tmp_path / "x.avi", [jpeg()[:99], jpeg(), jpeg()[:99], jpeg()]))

@@ -7,9 +7,15 @@ from ..core.frame import JPEG, Frame
 from .capture import IDLE, LIVE, Capture
 from .compat import wait_for_us
 from .hub import Hub, Subscription
+from .pacing import FPS_MAX, FPS_MIN
 
+_UNKNOWN: "dict[str, object]" = {
+    "format": None,
+    "width": None,
+    "height": None,
+    "fps": None,
+}  # of what a program publishes
 SNAPSHOT_TIMEOUT_US = 3000000
-FPS_MAX = 240
 
 
 class Camera:
@@ -52,35 +58,29 @@ class Camera:
         """Return the camera's entry in `/status`."""
         hub, capture = self.hub, self.capture
         now_us = hub.clock.now_us()
-        row: "dict[str, object]" = {"name": hub.name}
         if capture is not None:
-            source = capture.source
-            width, height = source.given["width"], source.given["height"]
-            row.update(
-                {
-                    "source": source.url,
-                    "state": capture.state,
-                    "reason": capture.reason,
-                    "since_s": _seconds(now_us - capture.since_us),
-                }
-            )
-            row.update({"asked": source.asked, "given": source.given})
-            row["capture_fps"] = capture.rate.per_second(now_us, capture.frames) if capture.state == LIVE else 0.0
-            row.update({"frames": capture.frames, "bad_frames": capture.bad_frames})
+            source, asked, given = capture.source.url, capture.source.asked, capture.source.given
+            state, reason, since_us = capture.state, capture.reason, capture.since_us
+            frames, bad_frames = capture.frames, capture.bad_frames
+            fps = capture.rate.per_second(now_us, frames) if state == LIVE else 0.0
         else:
-            unknown = {"format": None, "width": None, "height": None, "fps": None}
-            width = height = None
-            row.update(
-                {
-                    "source": "push:",
-                    "state": LIVE if hub.current else IDLE,
-                    "reason": "",
-                    "since_s": _seconds(now_us - hub.since_us),
-                }
-            )
-            row.update({"asked": unknown, "given": unknown})
-            row["capture_fps"] = hub.rate.per_second(now_us, hub.published) if hub.current else 0.0
-            row.update({"frames": getattr(hub, "pushed", hub.published), "bad_frames": hub.bad_frames})
+            source, asked, given = "push:", _UNKNOWN, _UNKNOWN
+            state, reason, since_us = LIVE if hub.current else IDLE, "", hub.since_us
+            frames, bad_frames = hub.pushed, hub.bad_frames
+            fps = hub.rate.per_second(now_us, hub.published) if hub.current else 0.0
+        row: "dict[str, object]" = {
+            "name": hub.name,
+            "source": source,
+            "state": state,
+            "reason": reason,
+            "since_s": _seconds(now_us - since_us),
+            "asked": asked,
+            "given": given,
+            "capture_fps": fps,
+            "frames": frames,
+            "bad_frames": bad_frames,
+        }
+        width, height = given["width"], given["height"]
         if hub.latest is not None:
             width, height = hub.latest.width, hub.latest.height
         row.update({"width": width, "height": height})
@@ -131,9 +131,12 @@ class Camera:
             )
         limited = "fps" in rest and "fps" not in capture.source.settings()
         fps = rest.pop("fps") if limited else None
-        if limited and not (_is_number(fps) and 0 < fps <= FPS_MAX):  # type: ignore[operator]
+        if limited and not (_is_number(fps) and FPS_MIN <= fps <= FPS_MAX):  # type: ignore[operator]
             raise ConfigError(
-                f"fps {fps!r}: expected a number above 0, up to {FPS_MAX}", "fps", fps, {"min": 0, "max": FPS_MAX}
+                f"fps {fps!r}: expected a number from {FPS_MIN} to {FPS_MAX}",
+                "fps",
+                fps,
+                {"min": FPS_MIN, "max": FPS_MAX},
             )
         if rest:
             capture.source.check(rest)
@@ -141,7 +144,7 @@ class Camera:
         if "quality" in changes:
             capture.encoder.quality = quality  # type: ignore[assignment]
         if limited:
-            capture.limit.fps = fps  # type: ignore[assignment]
+            capture.limit.fps = capture.source.asked["fps"] = fps  # type: ignore[assignment]
         elif "fps" in changes:
             capture.limit.fps = 0  # the source keeps its own rate now; an older limit must not hold it back
 

@@ -48,7 +48,7 @@ if not MICROPYTHON:
     async def wait_for_us(coroutine: "Coroutine[Any, Any, Any]", timeout_us: int) -> "Any":
         """Await, but not for longer than this.
 
-        Without the task that `asyncio.wait_for` makes for each call in 3.11: this is done for every frame.
+        Without the task that `asyncio.wait_for` makes for each call in 3.11.
 
         Raises:
             asyncio.TimeoutError: When the time is over; the coroutine was cancelled.
@@ -96,14 +96,14 @@ if not MICROPYTHON:
             try:
                 return await coroutine
             except asyncio.CancelledError:
-                if self._was_us():
+                if self._end_wait():
                     raise asyncio.TimeoutError from None
                 raise
             finally:
-                self._was_us()
+                self._end_wait()
 
-        def _was_us(self) -> bool:
-            """End a wait; say whether it was cancelled by us alone (asked as asyncio.timeout does)."""
+        def _end_wait(self) -> bool:
+            """End a wait; return whether it was cancelled by us alone (asked as asyncio.timeout does)."""
             task, self._task = self._task, None
             expired, self._expired = self._expired, False
             return expired and task is not None and task.uncancel() <= 0

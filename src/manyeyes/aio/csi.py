@@ -2,7 +2,7 @@
 
 `csi.CSI.snapshot()` stops the whole event loop until the sensor delivers; with `blocking=False` it
 returns None at once when there is no frame yet. AsyncCSI turns that into something to await. It wraps any
-object with that method: the board's `csi.CSI()`, the emulation on a host, a fake in a test.
+object with that method: the board's `csi.CSI()`, a fake in a test.
 
 A frame's buffer is given back at the next *call* of `snapshot()`, even one that returns None, so the
 image must be compressed and copied out before. The capture loop does: it encodes before it reads on.

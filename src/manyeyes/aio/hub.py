@@ -80,6 +80,7 @@ class Hub:
 
         Raises:
             BadFrame: If it is not a whole, valid JPEG. It is counted and nobody sees it.
+            EncodeError: If it is neither bytes nor a JPEG Frame.
             HubClosed: After `close()`.
         """
         if self.closed:
@@ -117,6 +118,11 @@ class Hub:
         if self.current:
             self.current = False
             self.since_us = self.clock.now_us()
+
+    @property
+    def pushed(self) -> int:
+        """Pictures that the program has published; here each is a frame at once."""
+        return self.published
 
     # Watching
 
@@ -166,7 +172,7 @@ class Hub:
         Args:
             id: The viewer's name for itself, shown in `/status`.
             peer: The viewer's address, shown in `/status`.
-            listed: False for one that is not to be shown as a viewer (a snapshot).
+            listed: False for a snapshot: it is not shown as a viewer, and a limit on the rate does not hold its frame back.
         """
         return Subscription(self, ViewerStats(self.clock.now_us(), id, peer), listed)
 

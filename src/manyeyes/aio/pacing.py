@@ -9,6 +9,10 @@ TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name
 if TYPE_CHECKING:
     from .compat import Clock
 
+# Below, nobody can tell a slow source from a dead one; the fastest cameras in use give 240.
+FPS_MIN = 0.1
+FPS_MAX = 240
+
 
 class Decimator:
     """Lets at most `fps` frames a second through, evenly spaced.

@@ -30,24 +30,26 @@ class PushHub(Hub):
         name: The camera's name in URLs and `/status`.
         encoder: Makes raw frames JPEGs, off the event loop; None: only JPEGs are taken.
         clock: Where times come from.
-
-    Attributes:
-        pushed: Pictures taken in.
     """
 
     def __init__(self, name: str = "cam", encoder: "Encoder | None" = None, clock: "Clock" = CLOCK) -> None:
         super().__init__(name, clock)
-        self.pushed = 0
+        self._pushed = 0
         self._encoder = encoder
         self._lock = Lock()
         self._incoming = Mailbox()  # from other threads
-        self._raw = Mailbox()  # for the encoder: what `pushed` was with it, and the frame
+        self._raw = Mailbox()  # for the encoder: what `_pushed` was with it, and the frame
         self._overtaken = 0
-        self._newest = 0  # what `pushed` was with the newest picture that was published
+        self._newest = 0  # what `_pushed` was with the newest picture that was published
         self._loop: "asyncio.AbstractEventLoop | None" = None
         self._thread = 0
         self._encoding: "asyncio.Task[None] | None" = None
         self._fault = ""
+
+    @property
+    def pushed(self) -> int:
+        """Pictures taken in, whether they were published, dropped or are being encoded."""
+        return self._pushed
 
     @property
     def dropped(self) -> int:
@@ -115,16 +117,16 @@ class PushHub(Hub):
             pass  # counted in bad_frames; the thread that published is long gone
 
     def _take_in(self, frame: Frame) -> None:
-        self.pushed += 1
+        self._pushed += 1
         if frame.format == JPEG:
             super().publish(frame)
-            self._newest = self.pushed
+            self._newest = self._pushed
             if self._raw.take() is not None:
                 self._overtaken += 1
             return
         if not self.watched:
             self.pause()  # `latest` is not the newest any more
-        self._raw.put((self.pushed, frame))
+        self._raw.put((self._pushed, frame))
         self._encode_waiting()
 
     def attach(self, sink: "Sink") -> None:

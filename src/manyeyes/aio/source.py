@@ -36,7 +36,7 @@ class Source:
         """
 
     async def read(self) -> Frame:
-        """Return the newest frame, waiting for it where there is none yet.
+        """Return the next frame (of a live camera: the newest), waiting for it where there is none yet.
 
         Raw data is valid until the next call. A JPEG frame owns its bytes.
 

@@ -1,6 +1,6 @@
 """Mailbox: a queue of one that keeps the newest and counts what it replaced.
 
-Every hand-over in manyeyes goes through one of these (the bound is 1, the policy is newest-wins, the
+Every hand-over of a live frame goes through one of these (the bound is 1, the policy is newest-wins, the
 counter is `dropped`), so a reader that falls behind finds the present, never a backlog. Each reader
 owns its own mailbox: a slow one costs nobody else anything.
 """

@@ -31,20 +31,18 @@ def framing_for(user_agent: str) -> str:
     return BROWSER if user_agent.startswith("Mozilla/") else LENGTH
 
 
-def part_header(length_bytes: int, wall_us: int, extra: bytes = b"") -> bytes:
+def part_header(length_bytes: int, wall_us: int) -> bytes:
     """Return the header of one part in the length framing, from boundary to blank line.
 
     Args:
         length_bytes: Size of the JPEG that follows.
         wall_us: Unix time of capture; written as seconds with six decimals.
-        extra: More header lines, each with its CRLF.
     """
-    return b"--%s\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\nX-Timestamp: %d.%06d\r\n%s\r\n" % (
+    return b"--%s\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\nX-Timestamp: %d.%06d\r\n\r\n" % (
         BOUNDARY,
         length_bytes,
         wall_us // 1000000,
         wall_us % 1000000,
-        extra,
     )
 
 

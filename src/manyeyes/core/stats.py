@@ -157,7 +157,7 @@ class ViewerStats:
         stalls is seen to age.
         """
         if not self.capture_us:
-            return None
+            return now_us - self.pending_us if self.pending_us else None
         age_us = self.sent_us - self.capture_us
         return max(age_us, now_us - self.pending_us) if self.pending_us else age_us
 

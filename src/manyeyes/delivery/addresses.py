@@ -1,4 +1,4 @@
-"""The addresses under which other machines reach this one."""
+"""Addresses: what a host's name stands for, and where other machines reach this one."""
 
 import fcntl
 import socket
@@ -9,16 +9,22 @@ from ..core.errors import ConfigError
 
 _SIOCGIFADDR = 0x8915  # linux/sockios.h: the interface's IPv4 address
 _IFNAME_BYTES = 16
+_IF_INET6 = "/proc/net/if_inet6"
 
 
 def reachable(host: str) -> list[str]:
     """Return the addresses to tell people for a server that listens on this host.
 
     Args:
-        host: As given to bind(); a wildcard stands for the IPv4 addresses of all interfaces that are up.
+        host: As given to bind(); a wildcard stands for the addresses of all interfaces that are up, loopback last.
     """
     if host not in ("0.0.0.0", "::", ""):
         return [host]
+    found = _ipv4() if host == "0.0.0.0" else _ipv4() + _ipv6()
+    return sorted(found, key=lambda address: address.startswith("127."))
+
+
+def _ipv4() -> list[str]:
     found = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for _, name in socket.if_nameindex():
@@ -28,7 +34,18 @@ def reachable(host: str) -> list[str]:
             except OSError:
                 continue  # no IPv4 address on this one
             found.append(socket.inet_ntoa(reply[20:24]))
-    return sorted(found, key=lambda address: address.startswith("127."))
+    return found
+
+
+def _ipv6() -> list[str]:
+    """Return the addresses of global or site scope: a browser takes no link-local one."""
+    try:
+        with open(_IF_INET6, encoding="ascii") as file:
+            rows = [line.split() for line in file]
+    except OSError:
+        return []  # no IPv6 here
+    # Address, interface number, prefix length, scope (0 is global, 0x40 site), flags, name.
+    return [socket.inet_ntop(socket.AF_INET6, bytes.fromhex(row[0])) for row in rows if int(row[3], 16) in (0, 0x40)]
 
 
 def resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:

@@ -1,8 +1,8 @@
 """Connection: HTTP/1.1 on one socket, until it closes or becomes a stream.
 
-Microdot decides what to answer (`dispatch_request`); this file reads, writes and keeps time. Its own
-server cannot: HTTP/1.0 only, no deadlines, a traceback for each malformed head, and no socket to
-hand over. Every wait has a deadline.
+Microdot decides what to answer (`dispatch_request`); this file reads, writes and keeps time. Microdot's
+own server cannot: HTTP/1.0 only, no deadlines, a traceback for each malformed head, and no socket to
+hand over. Every wait for the client has a deadline.
 """
 
 import asyncio
@@ -30,8 +30,8 @@ BODY_S = 5.0
 WRITE_S = 30.0  # for each piece of a response
 KEEP_ALIVE_S = 30.0  # idle between requests; nginx 75, Apache 5
 REQUESTS = 10000  # on one connection; bounds what one client can hold on to
-LINGER_S = 2.0
-LINGER_BYTES = 32 << 20
+LINGERING_S = 2.0
+LINGERING_BYTES = 32 << 20
 _CHUNK_BYTES = 65536
 
 HandOver = Callable[[socket.socket, Hub, str, ViewerStats], None]
@@ -114,7 +114,7 @@ class Connection:
         keep = head.keep_alive and not last
         keep = await self._write(response, keep, head.method == "HEAD")
         if not keep:
-            await linger(self._sock)
+            await lingering_close(self._sock)
         return keep
 
     async def _read_head(self, idle_s: float) -> Head | None:
@@ -223,7 +223,7 @@ class Connection:
         data = response_head(200, headers)
         if head.method == "HEAD":
             await self._send(data)
-            await linger(self._sock)
+            await lingering_close(self._sock)
             return False
         if framing == BROWSER:
             data += FIRST_HEADER  # a stream must begin with a well-formed part
@@ -236,20 +236,20 @@ class Connection:
     async def _refuse(self, error: RequestError) -> None:
         """Answer a request that no route will see."""
         await self._write(self._fault(error.status, str(error)), keep=False, head_only=False)
-        await linger(self._sock)
+        await lingering_close(self._sock)
 
 
-async def linger(sock: socket.socket) -> None:
+async def lingering_close(sock: socket.socket) -> None:
     """End our side and read on for a while, so that the answer arrives before the socket is closed.
 
     Closing a socket with unread input resets the connection, and the client loses an answer that it
     has not read yet.
     """
     loop = asyncio.get_running_loop()
-    left_bytes = LINGER_BYTES
+    left_bytes = LINGERING_BYTES
     try:
         sock.shutdown(socket.SHUT_WR)
-        async with asyncio.timeout(LINGER_S):
+        async with asyncio.timeout(LINGERING_S):
             while left_bytes > 0:
                 data = await loop.sock_recv(sock, _CHUNK_BYTES)
                 if not data:

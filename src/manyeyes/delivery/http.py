@@ -23,6 +23,7 @@ _END = re.compile(rb"\n\r?\n")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _TARGET = re.compile(r"[!-~]+\Z")
 _PROTOCOL = re.compile(r"HTTP/[0-9](\.[0-9])?\Z")
+_PATH = re.compile(r"[^/?]*")  # what comes before it in an absolute URL
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
 
 
@@ -117,7 +118,8 @@ def _request_line(line: str) -> tuple[str, str, str]:
         status = 505 if _PROTOCOL.match(protocol) else 400
         raise RequestError(f"{protocol[:20]!r}: expected HTTP/1.0 or HTTP/1.1", status)
     if target.startswith("http://"):  # what a client sends to a proxy; servers must take it (RFC 9112, 3.2.2)
-        target = "/" + target[7:].partition("/")[2]
+        target = _PATH.sub("", target[7:], count=1)
+        target = target if target.startswith("/") else "/" + target
     if not target.startswith("/"):
         raise RequestError(f"target {target[:40]!r}: expected a path")
     return method, target, protocol[5:]

@@ -13,7 +13,7 @@ from ..aio.hub import Hub
 from ..core.errors import ConfigError, ManyeyesError
 from ..core.stats import ViewerStats
 from .addresses import resolve
-from .connection import Connection, Fault, linger
+from .connection import Connection, Fault, lingering_close
 from .http import response_head
 from .viewers import ViewerGroup
 
@@ -82,8 +82,8 @@ class Listener:
         sock: socket.socket,
         app: Microdot,
         fault: Fault,
-        stall_us: int = 30000000,
-        max_connections: int = 900,
+        stall_us: int,
+        max_connections: int,
         clock: "Clock" = CLOCK,
     ) -> None:
         self.refused = 0
@@ -142,24 +142,24 @@ class Listener:
         if self.connections < self._max_connections:
             work = Connection(sock, peer, self._app, self._fault, self._take_over, self._clock).serve()
             tasks = self._tasks
-        elif len(self._refusals) < REFUSALS:
+        else:
+            self.refused += 1
+            if len(self._refusals) >= REFUSALS:
+                sock.close()
+                return
             work = self._refuse(sock)
             tasks = self._refusals
-        else:
-            sock.close()
-            return
         task = self._loop.create_task(work)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
     async def _refuse(self, sock: socket.socket) -> None:
         """Answer one connection too many."""
-        self.refused += 1
         response = self._fault(503, f"too many connections: at most {self._max_connections} at a time")
         response.headers.update({"Content-Length": str(len(response.body)), "Retry-After": "5", "Connection": "close"})
         try:
             sock.send(response_head(503, response.headers) + response.body)
-            await linger(sock)
+            await lingering_close(sock)
         except OSError:
             pass  # it left before we could say so
         finally:

@@ -7,8 +7,8 @@
   is filled up (to 64 KiB) before anything is checked, and the picture is 0.27 s old over 2 Mbit/s instead
   of 0.13 s; asking an epoll about every socket first gives 0.12 s and costs 10 % more CPU. Without
   TCP_NOTSENT_LOWAT, MSG_EOR is worse than nothing: 2.0 s. Never the one without the other.
-- Viewers that keep pace are a cohort: the loop over them touches nothing but their `send()`, and a frame
-  is booked once for all of them.
+- Viewers that keep pace are in a lane, one for each framing: the loop over it touches nothing but their
+  `send()`, and a frame is booked once, in the lane's cohort.
 - At most one frame in flight and the newest one waiting, per viewer. What is replaced is counted.
 - One private epoll hangs in the event loop for all viewers: it wakes for input, hang-ups and, only
   where something is left to send, for writability. (`add_writer` per viewer and frame cost 1.75 times
@@ -19,6 +19,7 @@ takes nothing for the stall time-out is closed. Nothing a viewer does is waited 
 """
 
 import asyncio
+import logging
 import select
 import socket
 from collections.abc import Callable
@@ -40,8 +41,10 @@ TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number; 
 
 INPUT_BYTES = 65536  # what a viewer may send after its request; a browser sends nothing
 TICK_S = 1.0
-SAMPLE_TICKS = 5  # a sample is 1 us for each viewer; who asks for /status takes one, too
+SAMPLE_TICKS = 5  # as far as `Rate` looks back; a sample is 1 us for each viewer, and each /status takes one, too
 DRAIN_S = 1.0  # for the last frame at the end; a browser shows a frame that was cut off not at all
+
+log = logging.getLogger(__name__)
 
 _INPUT = select.EPOLLIN | select.EPOLLRDHUP
 _Send = Callable[[memoryview, int], int]
@@ -51,7 +54,8 @@ class Lane:
     """The viewers of one framing that have nothing left to send: each takes the next frame at once.
 
     Attributes:
-        viewers: They, by descriptor.
+        framing: What its viewers are sent.
+        viewers: Its viewers, by descriptor.
         cohort: Their common counters.
     """
 
@@ -289,6 +293,12 @@ class ViewerGroup:
         for viewer in list(self._busy.values()):
             if now_us - viewer.progress_us > self._stall_us:
                 self.stalled += 1
+                log.info(
+                    "%s: closed %s: it took nothing for %g s",
+                    self._hub.name,
+                    viewer.stats.peer,
+                    self._stall_us / 1000000,
+                )
                 self._remove(viewer)
         self._ticks += 1
         if self._ticks % SAMPLE_TICKS == 0:

@@ -2,7 +2,7 @@ r"""The sources: what a user names, and the one file that reads it.
 
 `open_source(url)` finds the file by the URL's scheme and imports it then, so that a missing library only
 matters to those who want what needs it. A new source is one file with `open_url(request)` and one line in the
-table below; who is above this package (relay) adds its scheme with `register()`.
+table below; a program adds its own with `register()`.
 
 What is a scheme and what is a path, in this order:
 

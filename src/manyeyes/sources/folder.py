@@ -96,7 +96,7 @@ class FolderSource(ThreadedSource):
         """Change the rate from the next picture on."""
         self.check(changes)
         if "fps" in changes:
-            self._fps = parse_fps(changes["fps"])
+            self._fps = self.asked["fps"] = parse_fps(changes["fps"])
             self._restart()
 
     def _restart(self) -> None:

@@ -36,7 +36,7 @@ from ..core.errors import ConfigError, FrameError, SourceEnded
 from ..core.frame import YU12, Frame
 from ._pattern_art import STRIP_TOP, UNITS, Canvas
 from .base import silence_us
-from .request import Request, Size, check_fps, format_size, parse_fps, parse_size
+from .request import EVEN_RULE, Request, Size, check_fps, format_size, parse_fps, parse_size
 
 if TYPE_CHECKING:
     from ..aio.compat import Clock
@@ -67,7 +67,10 @@ def parse_pattern_size(text: object) -> Size:
     Raises:
         ConfigError: With key "size", the value and the rule.
     """
-    size = parse_size(text, even=True)
+    try:
+        size = parse_size(text, even=True)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(EVEN_RULE, SIZE_RULE), "size", text, SIZE_RULE) from None
     if not all(low <= side <= high for low, side, high in zip(MIN_SIZE, size, MAX_SIZE, strict=True)):
         raise ConfigError(
             f"size {text} is not one of the test pattern's: expected {SIZE_RULE}", "size", text, SIZE_RULE
@@ -154,8 +157,11 @@ class PatternSource(Source):
             self._fps = parse_fps(changes["fps"])
         if "size" in changes:
             self._size = parse_pattern_size(changes["size"])
+        self.asked.update({"fps": self._fps, "width": self._size[0], "height": self._size[1]})
         if self._canvas is not None:
             self._prepare()
+        elif self.given["format"] is not None:  # as it will be when it is opened again
+            self.given.update({"fps": self._fps, "width": self._size[0], "height": self._size[1]})
 
     def _prepare(self) -> None:
         width, height = self._size

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
+from ..aio.pacing import FPS_MAX, FPS_MIN
 from ..aio.source import Source
 from ..core.errors import ConfigError
 
@@ -20,13 +21,10 @@ Size = tuple[int, int]
 # 16 is one macroblock of a 4:2:0 JPEG; 8192 is 8K, the largest any capture device offers, while JPEG ends at 65535.
 MIN_SIDE = 16
 MAX_SIDE = 8192
-# Below 0.1 nobody can tell a slow source from a dead one; the fastest cameras in use give 240.
-MIN_FPS = 0.1
-MAX_FPS = 240
 SIZE_RULE = f"WIDTHxHEIGHT, each {MIN_SIDE} to {MAX_SIDE}"
 EVEN_RULE = f"WIDTHxHEIGHT, each {MIN_SIDE} to {MAX_SIDE} and even (4:2:0 halves the colour planes)"
-FPS_RULE = f"a number from {MIN_FPS} to {MAX_FPS}"
-FPS_RANGE = {"min": MIN_FPS, "max": MAX_FPS}
+FPS_RULE = f"a number from {FPS_MIN} to {FPS_MAX}"
+FPS_RANGE = {"min": FPS_MIN, "max": FPS_MAX}
 
 
 def parse_size(text: object, *, even: bool = False) -> Size:
@@ -73,7 +71,7 @@ def parse_fps(value: object) -> float:
             raise ValueError
     except (ValueError, OverflowError, ZeroDivisionError):
         raise ConfigError(f"fps {value!r} is no frame rate: expected {FPS_RULE}", "fps", value, FPS_RANGE) from None
-    if not MIN_FPS <= fps <= MAX_FPS:  # NaN lands here too
+    if not FPS_MIN <= fps <= FPS_MAX:  # NaN lands here too
         raise ConfigError(f"fps {value} is out of range: expected {FPS_RULE}", "fps", value, FPS_RANGE)
     return int(fps) if fps == int(fps) else fps
 

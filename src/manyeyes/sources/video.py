@@ -61,6 +61,7 @@ class VideoSource(ThreadedSource):
         self._asked_size = size
         self._fps = parse_fps(fps) if fps is not None else None
         self._clock = clock
+        self._file_fps = 0.0  # what the file has; known from the first `open()` on
         self._clip: Clip | None = None
         self._first: Picture | None = None
         self._due_us: int | None = None
@@ -98,13 +99,16 @@ class VideoSource(ThreadedSource):
     async def apply(self, changes: dict[str, object]) -> None:
         """Scale to another size, and leave out more or fewer pictures, from one of the next on."""
         self.check(changes)
-        if "fps" in changes and self._clip is not None:
-            self._fps = parse_fps(changes["fps"])
+        if "fps" in changes:
+            self._fps = self.asked["fps"] = parse_fps(changes["fps"])
+            self.given["fps"] = self._rate(self._file_fps)
+        if "size" in changes:
+            self._asked_size = _parse_even_size(changes["size"])
+            for known in (self.asked, self.given):
+                known["width"], known["height"] = self._asked_size
+        if self._clip is not None:  # else it is made so when it is opened
             self._clip.limit(self._fps)
-            self.given["fps"] = self._rate(self._clip)
-        if "size" in changes and self._clip is not None:
-            self._asked_size = self._clip.size = _parse_even_size(changes["size"])
-            self.given["width"], self.given["height"] = self._asked_size
+            self._clip.size = self._asked_size
 
     def _start(self) -> None:
         self._due_us = None
@@ -121,10 +125,11 @@ class VideoSource(ThreadedSource):
                 f"{format_size(size)} and is passed through as it is; leave the size out", self.url,
             )  # fmt: skip
         self._first = picture
-        self.given = {"format": picture.format, "width": size[0], "height": size[1], "fps": self._rate(clip)}
+        self.given = {"format": picture.format, "width": size[0], "height": size[1], "fps": self._rate(clip.rate)}
+        self._file_fps = clip.rate
 
-    def _rate(self, clip: Clip) -> float:
-        return round(min(clip.rate, self._fps or clip.rate), 3)
+    def _rate(self, file_fps: float) -> float:
+        return round(min(file_fps, self._fps or file_fps), 3)
 
     def _first_of(self, clip: Clip) -> Picture:
         """Return the first good picture: that there is one is what makes a file a video."""

@@ -14,6 +14,7 @@ from ..aio.hub import Hub
 from ..aio.stream import FrameStream
 from ..core.errors import ConfigError, ManyeyesError
 from ..core.multipart import BROWSER, LENGTH, framing_for
+from ..core.names import NAME_RULE, is_name
 from . import assets, headers
 
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
@@ -26,13 +27,6 @@ if TYPE_CHECKING:
     Handler = Callable[..., Awaitable[Response]]
 
 MAX_AGE_MS = 86400000
-_TOKEN_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
-TOKEN_LENGTH = 64
-
-
-def is_token(text: str) -> bool:
-    """Say whether a text is a camera's name or a viewer's id: 1 to 64 of A-Z, a-z, 0-9, `_`, `-`."""
-    return 0 < len(text) <= TOKEN_LENGTH and all(character in _TOKEN_CHARACTERS for character in text)
 
 
 def peer(request: Request) -> str:
@@ -104,8 +98,8 @@ class Routes:
         elif framing not in (BROWSER, LENGTH):
             return fault(400, f"framing={framing}: expected {BROWSER} or {LENGTH}")
         viewer = arguments.get("viewer", "")
-        if viewer and not is_token(viewer):
-            return fault(400, f"viewer: expected 1 to {TOKEN_LENGTH} of A-Z, a-z, 0-9, _ and -")
+        if viewer and not is_name(viewer):
+            return fault(400, f"viewer: expected {NAME_RULE}")
         if camera.hub.closed:
             return fault(503, f"camera {camera.name} was closed")
         return await self._stream(request, camera.hub, framing, viewer, headers.stream())
@@ -152,7 +146,8 @@ class Routes:
         if self.find(name) is None:
             return self._no_camera(name)
         all_headers = headers.common()
-        all_headers["Location"] = name + "/"
+        query = request.query_string
+        all_headers["Location"] = f"{name}/?{query}" if query else f"{name}/"
         return Response("", 308, all_headers)
 
     async def list_cameras(self, request: Request) -> Response:
