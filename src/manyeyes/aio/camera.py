@@ -9,6 +9,10 @@ from .compat import wait_for_us
 from .hub import Hub, Subscription
 from .pacing import FPS_MAX, FPS_MIN
 
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
+if TYPE_CHECKING:
+    from typing import Any
+
 _UNKNOWN: "dict[str, object]" = {
     "format": None,
     "width": None,
@@ -99,7 +103,7 @@ class Camera:
         settings.update(source.settings())
         return settings
 
-    async def configure(self, changes: "dict[str, object]") -> None:
+    async def configure(self, changes: "dict[str, Any]") -> None:
         """Make these changes: all, or none if one is wrong.
 
         Args:
@@ -122,7 +126,7 @@ class Camera:
             return
         rest = dict(changes)
         quality = rest.pop("quality", capture.encoder.quality)
-        if not (_is_int(quality) and 1 <= quality <= 100):  # type: ignore[operator]
+        if not (_is_int(quality) and 1 <= quality <= 100):
             raise ConfigError(
                 f"quality {quality!r}: expected a whole number from 1 to 100",
                 "quality",
@@ -130,8 +134,8 @@ class Camera:
                 {"min": 1, "max": 100},
             )
         limited = "fps" in rest and "fps" not in capture.source.settings()
-        fps = rest.pop("fps") if limited else None
-        if limited and not (_is_number(fps) and FPS_MIN <= fps <= FPS_MAX):  # type: ignore[operator]
+        fps: "Any" = rest.pop("fps") if limited else None
+        if limited and not (_is_number(fps) and FPS_MIN <= fps <= FPS_MAX):
             raise ConfigError(
                 f"fps {fps!r}: expected a number from {FPS_MIN} to {FPS_MAX}",
                 "fps",
@@ -142,9 +146,9 @@ class Camera:
             capture.source.check(rest)
             await capture.source.apply(rest)
         if "quality" in changes:
-            capture.encoder.quality = quality  # type: ignore[assignment]
+            capture.encoder.quality = quality
         if limited:
-            capture.limit.fps = capture.source.asked["fps"] = fps  # type: ignore[assignment]
+            capture.limit.fps = capture.source.asked["fps"] = fps
         elif "fps" in changes:
             capture.limit.fps = 0  # the source keeps its own rate now; an older limit must not hold it back
 
@@ -164,7 +168,8 @@ class Camera:
             return latest
         subscription = self.hub.subscribe(listed=False)
         try:
-            return await wait_for_us(_captured_after(subscription, asked_us), SNAPSHOT_TIMEOUT_US)  # type: ignore[no-any-return]
+            frame: Frame = await wait_for_us(_captured_after(subscription, asked_us), SNAPSHOT_TIMEOUT_US)
+            return frame
         except StopAsyncIteration:
             raise HubClosed(f"camera {self.name} was closed") from None
         except asyncio.TimeoutError as error:

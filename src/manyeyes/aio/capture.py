@@ -157,7 +157,7 @@ class Capture:
         """
         try:
             await self.source.close()
-        except Exception as error:  # noqa: BLE001  # as above
+        except Exception as error:  # noqa: BLE001  # a source that breaks its promise ends no camera
             fault = f"{type(error).__name__}: {error}"
             if fault != self._close_fault:
                 self._close_fault = fault

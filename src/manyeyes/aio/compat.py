@@ -167,6 +167,7 @@ if not MICROPYTHON:
             await asyncio.sleep(max(0, duration_us) / 1000000)
 
 else:
+    # Type checkers know CPython's modules, and look at both halves: hence each "ignore" from here on.
 
     class Lock:  # type: ignore[no-redef]
         """A lock where there is one thread: always free."""
@@ -197,7 +198,7 @@ else:
         task.cancel()
         try:
             await task
-        except (asyncio.CancelledError, Exception):  # noqa: BLE001
+        except (asyncio.CancelledError, Exception):  # noqa: BLE001  # however it ended, it has
             pass
 
     ThreadSafeFlag = asyncio.ThreadSafeFlag  # type: ignore[attr-defined,misc]

@@ -77,8 +77,8 @@ class ThreadedSource(Source):
 
     def _start(self) -> None:
         """Open what is behind the source and fill in `given`."""
-        raise NotImplementedError
+        raise NotImplementedError  # each subclass has its own
 
     def _stop(self) -> None:
         """Free it all; must not raise; called after a failed `_start` too."""
-        raise NotImplementedError
+        raise NotImplementedError  # each subclass has its own

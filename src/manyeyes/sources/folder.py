@@ -36,7 +36,7 @@ Picture = tuple[bytes | bytearray, int, int]
 def open_url(request: Request) -> "FolderSource":
     """Return the source for a folder, with the options `fps` and `size`."""
     options = request.options({"size": parse_size, "fps": parse_fps})
-    return FolderSource(request.address, request.shown, clock=request.clock, **options)  # type: ignore[arg-type]
+    return FolderSource(request.address, request.shown, clock=request.clock, **options)  # type: ignore[arg-type]  # as those parsers return
 
 
 class FolderSource(ThreadedSource):
