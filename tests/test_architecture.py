@@ -45,9 +45,10 @@ COMPAT = "aio/compat.py"  # where the runtimes' differences live
 
 # On the host all of the standard library is allowed, and of the rest only this, only there.
 THIRD_PARTY = {
-    "microdot": {"web", "delivery", "server"},
-    "numpy": {"encoders", "sources", "testing"},
-    "simplejpeg": {"encoders", "sources", "testing"},
+    "microdot": {"web", "delivery", "server", "emulation"},
+    "numpy": {"encoders", "sources", "emulation", "testing"},
+    "simplejpeg": {"encoders", "sources", "emulation", "testing"},
+    "PIL": {"emulation"},
     "av": {"sources"},
     "pydantic": {"config"},
 }

@@ -370,6 +370,17 @@ class FaultTest(RigTest):
         self.assertEqual(rig.capture.bad_frames, 5)
         subscription.close()
 
+    async def test_an_encoder_without_room_leaves_a_frame_out(self):
+        class Full(Encoder):
+            async def encode(self, frame):
+                return None if fake_jpeg_number(frame.data) < 3 else frame
+
+        rig = self.rig(FakeSource(), encoder=Full()).start()
+        subscription = await self.watch(rig)
+        await rig.give(1, 2, 3)
+        self.assertEqual(await numbers(subscription, 1), [3])
+        self.assertEqual((rig.capture.frames, rig.capture.bad_frames, rig.hub.published), (3, 0, 1))
+
     async def test_an_encoder_that_fails(self):
         rig = self.rig(FakeSource(raw=True)).start()
         subscription = await self.watch(rig)

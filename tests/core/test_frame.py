@@ -37,6 +37,15 @@ class TestFrame(unittest.TestCase):
         self.assertTrue(frame.checked)  # an encoder's output needs no validation
         self.assertTrue(raw.data != DATA)
 
+    def test_encoded_in_place_copies_once_into_the_part(self):
+        memory = bytearray(DATA)
+        raw = Frame(None, RGB3, 2, 2, capture_us=7, wall_us=8)
+        frame = raw.encoded_in_place(memory, 20, 30)
+        memory[:] = b"\x00" * len(memory)
+        self.assertEqual((bytes(frame.data), frame.format, frame.capture_us, frame.checked), (DATA, JPEG, 7, True))
+        self.assertEqual(bytes(frame.part.length), bytes(Part(DATA, 8).length))
+        self.assertTrue(frame.part is frame.part)
+
     def test_repr(self):
         frame = Frame(b"12345", width=640, height=480)
         frame.seq = 9

@@ -73,6 +73,17 @@ class TestPart(unittest.TestCase):
         data[:] = b"\x00" * len(data)
         self.assertEqual(bytes(part.browser)[: len(JPEG)], JPEG)
 
+    def test_of_any_kind_of_bytes(self):
+        for kind in (bytes, bytearray, memoryview):
+            part = Part(kind(JPEG), 5)
+            self.assertEqual((kind, bytes(part.length)), (kind, bytes(Part(JPEG, 5).length)))
+            self.assertEqual((kind, bytes(part.browser)), (kind, bytes(Part(JPEG, 5).browser)))
+
     def test_nothing(self):
         self.assertEqual(bytes(Part(b"", 0).browser), b"\r\n" + FIRST_HEADER)
         self.assertEqual(bytes(Part(b"", 0).length), part_header(0, 0) + b"\r\n")
+
+    def test_the_jpeg_alone_and_the_size(self):
+        part = Part(JPEG, 5)
+        self.assertEqual(bytes(part.jpeg), JPEG)
+        self.assertEqual(part.size_bytes, len(part_header(len(JPEG), 5) + JPEG + b"\r\n" + FIRST_HEADER))

@@ -75,20 +75,6 @@ class TestPages(AppCase):
         for path in ("/x", "/page", "/page.py", "/..", "/../app.py", "/stream.jpg/", "/cams/front/x", "/cams/", "//"):
             self.assertFault(await call(self.app, path), 404, "not found", "/stream.jpg")
 
-    async def test_the_list_of_cameras(self):
-        response = await call(self.app, "/cams")
-        self.assertEqual(
-            parsed(response),
-            {"cameras": [{"name": "front", "url": "cams/front/"}, {"name": "back", "url": "cams/back/"}]},
-        )
-
-    async def test_a_camera_without_its_slash_is_sent_on(self):
-        response = await call(self.app, "/cams/back")
-        self.assertEqual(response.status_code, 308)
-        self.assertEqual(response.headers["Location"], "back/")
-        response = await call(self.app, "/cams/back?action=snapshot")
-        self.assertEqual(response.headers["Location"], "back/?action=snapshot")
-
     async def test_unknown_cameras(self):
         for path in (
             "",
@@ -240,11 +226,20 @@ class TestPortableStream(AppCase):
         self.assertTrue(hasattr(response.body, "__anext__"))
         self.assertEqual(response.headers["Content-Type"], "x/y")
 
+    async def test_a_cams_app_has_fewer_routes_and_more_to_say(self):
+        app = make_app([self.back], self.stream, "1", named=False, whole=False, notes=lambda: {"problems": ["x"]})
+        self.assertEqual(parsed(await call(app, "/status"))["problems"], ["x"])
+        for path in ("/", "/stream.jpg", "/config"):
+            self.assertNotIn(getattr(await call(app, path), "status_code", 200), (404, 405))
+        for path in ("/stream", "/snapshot", "/page.js", "/favicon.ico", "/cams", "/cams/back/status"):
+            self.assertEqual((await call(app, path)).status_code, 404)
+
     async def test_peers(self):
         for address, shown in (
             (("10.0.0.1", 5), "10.0.0.1:5"),
             (["10.0.0.1", 5], "10.0.0.1:5"),
             (b"\x02\x00\x1f", ""),
+            (b"\x02\x00\x1f\x90\x0a\x00\x00\x01" + bytes(8), "10.0.0.1:8080"),  # of MicroPython's unix port
             (None, ""),
         ):
             self.assertEqual(peer(FakeRequest(address)), shown)

@@ -171,10 +171,10 @@ class Camera:
             frame: Frame = await wait_for_us(_captured_after(subscription, asked_us), SNAPSHOT_TIMEOUT_US)
             return frame
         except StopAsyncIteration:
-            raise HubClosed(f"camera {self.name} was closed") from None
-        except asyncio.TimeoutError as error:
+            raise HubClosed(f"camera {self.name} was closed")
+        except asyncio.TimeoutError:
             reason = self.capture.reason if self.capture is not None else ""
-            raise SourceNoSignal(reason or f"no frame within {SNAPSHOT_TIMEOUT_US // 1000000} s") from error
+            raise SourceNoSignal(reason or f"no frame within {SNAPSHOT_TIMEOUT_US // 1000000} s")
         finally:
             subscription.close()
 

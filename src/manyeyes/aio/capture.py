@@ -138,7 +138,7 @@ class Capture:
                 except FrameError as error:
                     self.bad_frames += 1
                     if self._clock.now_us() - good_us > self.source.silence_us:
-                        raise SourceNoSignal(f"only broken frames: {error}", self.source.url) from error
+                        raise SourceNoSignal(f"only broken frames: {error}", self.source.url)
         finally:
             self._patience.close()
             self.hub.pause()
@@ -147,8 +147,8 @@ class Capture:
     async def _open(self) -> None:
         try:
             await wait_for_us(self.source.open(), OPEN_US)
-        except asyncio.TimeoutError as error:
-            raise SourceNoSignal(f"did not open within {OPEN_US // 1000000} s", self.source.url) from error
+        except asyncio.TimeoutError:
+            raise SourceNoSignal(f"did not open within {OPEN_US // 1000000} s", self.source.url)
 
     async def _close(self) -> None:
         """Close the source; if it breaks its promise and raises, say so and go on.
@@ -168,8 +168,8 @@ class Capture:
         began_us = self._clock.now_us()
         try:
             frame: Frame = await self._patience.wait(self.source.read(), self.source.silence_us)
-        except asyncio.TimeoutError as error:
-            raise SourceNoSignal(f"no frame for {self.source.silence_us / 1000000:g} s", self.source.url) from error
+        except asyncio.TimeoutError:
+            raise SourceNoSignal(f"no frame for {self.source.silence_us / 1000000:g} s", self.source.url)
         finally:
             now_us = self._clock.now_us()
             if now_us - began_us < READY_US:
@@ -178,7 +178,9 @@ class Capture:
         if not self.hub.watched:
             self.hub.pause()
         elif self.limit.passes(frame.capture_us) or self.hub.awaited:
-            self._publish(await self.encoder.encode(frame))
+            encoded = await self.encoder.encode(frame)
+            if encoded is not None:
+                self._publish(encoded)
         self.frames += 1
         if self.state != LIVE:
             self.rate.reset(now_us, self.frames)

@@ -106,32 +106,39 @@ class CsiSource(Source):
         try:
             image = await self._camera.snapshot()
         except RuntimeError as error:
-            raise SourceEnded(str(error), self.url) from error
+            raise SourceEnded(str(error), self.url)
         width, height = image.width(), image.height()
         self.given.update({"format": CSI, "width": width, "height": height})
         return Frame(image, CSI, width, height, self._clock.now_us(), self._clock.wall_us())
 
 
 class CsiEncoder(Encoder):
-    """Compresses on the board, in place, and copies the JPEG out of the frame buffer."""
+    """Compresses on the board, in place, and copies the JPEG out of the frame buffer, straight into its part.
+
+    Attributes:
+        memory_faults: Frames for which there was no memory. Each is dropped, the camera lives on.
+    """
 
     def __init__(self, quality: int = 85, clock: "Clock" = CLOCK) -> None:
         self.quality = quality
+        self.memory_faults = 0
         self._clock = clock
 
     async def encode(self, frame: Frame) -> Frame:
         """Return the JPEG frame; the image's buffer is free afterwards.
 
         Raises:
-            EncodeError: If the firmware refuses, or the JPEG does not fit its buffer.
+            EncodeError: If the firmware refuses, the JPEG does not fit its buffer, or there is no memory for it.
         """
         if frame.format == JPEG:
             return frame
         begin_us = self._clock.now_us()
         try:
             image = frame.data.compress(quality=self.quality)
-            # bytes() copies: bytearray() is a view that the next snapshot() overwrites.
-            jpeg = bytes(image.bytearray())
+            # bytearray() is a view that the next snapshot() overwrites: it is copied here, and only here.
+            return frame.encoded_in_place(image.bytearray(), begin_us, self._clock.now_us())
+        except MemoryError as error:
+            self.memory_faults += 1
+            raise EncodeError(f"no memory for the frame: {error}")
         except (OSError, ValueError, RuntimeError) as error:
-            raise EncodeError(f"compress(quality={self.quality}): {error}") from error
-        return frame.encoded(jpeg, begin_us, self._clock.now_us())
+            raise EncodeError(f"compress(quality={self.quality}): {error}")

@@ -13,8 +13,10 @@ class Encoder:
 
     quality = 85
 
-    async def encode(self, frame: Frame) -> Frame:
-        """Return the frame as JPEG. When this returns, the frame's raw data is not needed any more.
+    async def encode(self, frame: Frame) -> "Frame | None":
+        """Return the frame as JPEG, or None if there is no room for it: then nobody gets this one.
+
+        When this returns, the frame's raw data is not needed any more.
 
         Raises:
             EncodeError: If it cannot be encoded.

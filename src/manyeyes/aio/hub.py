@@ -9,7 +9,6 @@ The hub also knows whether anybody watches: that is what capture and encoding ru
 
 import asyncio
 
-from ..core import jpeg
 from ..core.errors import EncodeError, HubClosed
 from ..core.frame import JPEG, Frame
 from ..core.mailbox import Mailbox
@@ -104,6 +103,10 @@ class Hub:
         if not isinstance(picture, Frame) or picture.format != JPEG:
             raise EncodeError(f"cannot publish {picture!r}: expected JPEG bytes or a JPEG Frame; encode it first")
         if not picture.checked:
+            from ..core import (
+                jpeg,
+            )  # only now: a cam, whose encoder's output needs no check, has no RAM to spare for it
+
             try:
                 picture.data, picture.width, picture.height = jpeg.whole(picture.data)
             except Exception:

@@ -49,7 +49,7 @@ class FrameStream:
             try:
                 self._subscription = self._hub.subscribe(self._id, self._peer)
             except HubClosed:
-                raise StopAsyncIteration from None
+                raise StopAsyncIteration
             if self._framing == BROWSER:
                 return FIRST_HEADER
         self._account()

@@ -73,12 +73,28 @@ class Frame:
             self.wall_us = wall_us
 
     def encoded(self, jpeg: "bytes | bytearray", begin_us: int, end_us: int) -> "Frame":
-        """Return the JPEG frame that an encoder made of this one, with this one's capture times."""
+        """Return the JPEG frame that an encoder made of this one, with this one's capture times.
+
+        Args:
+            jpeg: Kept by reference.
+            begin_us: Monotonic time when the encoder began.
+            end_us: The same when it was done.
+        """
         frame = Frame(
             jpeg, JPEG, self.width, self.height, self.capture_us, self.wall_us, self.placeholder, checked=True
         )
         frame.encode_begin_us = begin_us
         frame.encode_end_us = end_us
+        return frame
+
+    def encoded_in_place(self, jpeg: "bytes | bytearray", begin_us: int, end_us: int) -> "Frame":
+        """As `encoded()`, of a JPEG in memory that will be overwritten: it is copied once, into the part.
+
+        The new frame's data is a memoryview of its part. The times of capture must be known by now.
+        """
+        part = Part(jpeg, self.wall_us)
+        frame = self.encoded(part.jpeg, begin_us, end_us)  # type: ignore[arg-type]  # bytes-like all the same
+        frame._part = part
         return frame
 
     @property

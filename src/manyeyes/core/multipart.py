@@ -23,7 +23,7 @@ BROWSER = "browser"
 LENGTH = "length"
 
 FIRST_HEADER = b"--" + BOUNDARY + b"\r\nContent-Type: image/jpeg\r\n\r\n"
-_TAIL = b"\r\n" + FIRST_HEADER
+TAIL = b"\r\n" + FIRST_HEADER
 
 
 def framing_for(user_agent: str) -> str:
@@ -65,9 +65,25 @@ class Part:
         """
         size_bytes = len(jpeg)
         header = part_header(size_bytes, wall_us)
-        whole = memoryview(b"".join((header, jpeg, _TAIL)))
+        if isinstance(jpeg, memoryview):  # which MicroPython's join() refuses
+            whole = memoryview(bytearray(len(header) + size_bytes + len(TAIL)))
+            whole[: len(header)] = header
+            whole[len(header) : len(header) + size_bytes] = jpeg
+            whole[len(header) + size_bytes :] = TAIL
+        else:
+            whole = memoryview(b"".join((header, jpeg, TAIL)))
         self.browser = whole[len(header) :]
         self.length = whole[: len(header) + size_bytes + 2]
+
+    @property
+    def size_bytes(self) -> int:
+        """What the part takes in memory."""
+        return len(self.length) + len(FIRST_HEADER)
+
+    @property
+    def jpeg(self) -> "memoryview[int]":
+        """The JPEG alone, without another copy of it."""
+        return self.browser[: -len(TAIL)]
 
     def view(self, framing: str) -> "memoryview[int]":
         """Return what a viewer of this framing is sent for this frame."""

@@ -11,7 +11,6 @@ from microdot import Microdot, Request, Response
 from ..aio.camera import Camera
 from ..aio.compat import CLOCK
 from ..aio.hub import Hub
-from ..aio.stream import FrameStream
 from ..core.errors import ConfigError, ManyeyesError
 from ..core.multipart import BROWSER, LENGTH, framing_for
 from ..core.names import NAME_RULE, is_name
@@ -30,15 +29,20 @@ MAX_AGE_MS = 86400000
 
 
 def peer(request: Request) -> str:
-    """Return the other end of a request as "host:port"; "" where the runtime gives only raw bytes."""
+    """Return the other end of a request as "host:port"; "" where the runtime does not tell."""
     address: object = request.client_addr
     if isinstance(address, (tuple, list)) and len(address) >= 2:
         return f"{address[0]}:{address[1]}"
+    # MicroPython's unix port gives a raw sockaddr_in: two bytes of family, two of port, four of address.
+    if isinstance(address, (bytes, bytearray)) and len(address) == 16:
+        return ".".join([str(byte) for byte in address[4:8]]) + f":{address[2] << 8 | address[3]}"
     return ""
 
 
 async def portable_stream(request: Request, hub: Hub, framing: str, viewer: str, headers: "dict[str, str]") -> Response:
     """Answer with FrameStream as the body: for servers that have no delivery of their own."""
+    from ..aio.stream import FrameStream  # only now: the cam has its own way
+
     return Response(FrameStream(hub, framing, viewer, peer(request)), 200, headers)  # type: ignore[arg-type]  # and iterators
 
 
@@ -50,14 +54,21 @@ class Routes:
         stream: `async (request, hub, framing, viewer, headers) -> Response`.
         version: Shown in `/status`.
         clock: For `uptime_s`.
+        notes: Returns what else `/status` shows beside the cameras.
     """
 
     def __init__(
-        self, cameras: "list[Camera]", stream: "Stream" = portable_stream, version: str = "", clock: "Clock" = CLOCK
+        self,
+        cameras: "list[Camera]",
+        stream: "Stream" = portable_stream,
+        version: str = "",
+        clock: "Clock" = CLOCK,
+        notes: "Callable[[], dict[str, object]]" = dict,
     ) -> None:
         self.cameras = cameras
         self._stream = stream
         self._version = version
+        self._notes = notes
         self._clock = clock
         self._began_us = clock.now_us()
 
@@ -78,19 +89,19 @@ class Routes:
         if action is not None:
             return fault(400, f"action={action}: expected stream or snapshot")
         if self.find(name) is None:
-            return self._no_camera(name)
+            return self.no_camera(name)
         return await self.asset(request, "index.html")
 
     async def asset(self, request: Request, file: str) -> Response:
         """Answer one of the page's files."""
-        body, content_type = assets.load(file)
-        return Response(body, 200, headers.asset(content_type))
+        body, content_type, encoding = assets.load(file)
+        return Response(body, 200, headers.asset(content_type, encoding))
 
     async def stream(self, request: Request, name: "str | None" = None) -> Response:
         """Answer `/stream.jpg`."""
         camera = self.find(name)
         if camera is None:
-            return self._no_camera(name)
+            return self.no_camera(name)
         arguments = request.args
         framing = arguments.get("framing")
         if framing is None:
@@ -108,30 +119,33 @@ class Routes:
         """Answer `/snapshot.jpg`: the next frame captured, or an older one if `max_age_ms` allows it."""
         camera = self.find(name)
         if camera is None:
-            return self._no_camera(name)
+            return self.no_camera(name)
         text = request.args.get("max_age_ms", "0")
         max_age_ms = int(text) if 0 < len(text) < 10 and all("0" <= digit <= "9" for digit in text) else -1
         if not 0 <= max_age_ms <= MAX_AGE_MS:
             return fault(400, f"max_age_ms={text}: expected a whole number from 0 to {MAX_AGE_MS}")
         try:
             frame = await camera.snapshot(max_age_ms * 1000)
+            data = frame.data  # once, for on a cam each time is a copy
         except ManyeyesError as error:
             return fault(503, str(error), {"Retry-After": "1"})
-        return Response(frame.data, 200, headers.snapshot(frame.wall_us, len(frame.data)))
+        return Response(data, 200, headers.snapshot(frame.wall_us, len(data)))
 
     async def status(self, request: Request, name: "str | None" = None) -> Response:
         """Answer `/status`: all cameras, or the named one."""
         if name is not None and self.find(name) is None:
-            return self._no_camera(name)
+            return self.no_camera(name)
         shown = [camera.status() for camera in self.cameras if name is None or camera.name == name]
         uptime_s = round((self._clock.now_us() - self._began_us) / 1000000, 1)
-        return reply({"version": self._version, "uptime_s": uptime_s, "cameras": shown})
+        body: "dict[str, object]" = {"version": self._version, "uptime_s": uptime_s, "cameras": shown}
+        body.update(self._notes())
+        return reply(body)
 
     async def config(self, request: Request, name: "str | None" = None) -> Response:
         """Answer `/config`: GET shows, POST changes all that is asked or nothing."""
         camera = self.find(name)
         if camera is None:
-            return self._no_camera(name)
+            return self.no_camera(name)
         if request.method == "POST":
             try:
                 await camera.configure(_changes(request))
@@ -141,20 +155,8 @@ class Routes:
                 return fault(503, str(error))
         return reply(camera.config())
 
-    async def slash(self, request: Request, name: str) -> Response:
-        """Answer `/cams/NAME`: the page's links are relative, so its path must end with a slash."""
-        if self.find(name) is None:
-            return self._no_camera(name)
-        all_headers = headers.common()
-        query = request.query_string
-        all_headers["Location"] = f"{name}/?{query}" if query else f"{name}/"
-        return Response("", 308, all_headers)
-
-    async def list_cameras(self, request: Request) -> Response:
-        """Answer `/cams`."""
-        return reply({"cameras": [{"name": camera.name, "url": f"cams/{camera.name}/"} for camera in self.cameras]})
-
-    def _no_camera(self, name: "str | None") -> Response:
+    def no_camera(self, name: "str | None") -> Response:
+        """Return the answer for a camera that is not there."""
         if not self.cameras:
             return fault(404, "there is no camera")
         return fault(404, f"no camera {name}: there is {', '.join(camera.name for camera in self.cameras)}")
@@ -181,14 +183,19 @@ def _changes(request: Request) -> "dict[str, object]":
     try:
         changes = request.json
     except (ValueError, RuntimeError) as error:  # RuntimeError: nested too deeply
-        raise ConfigError(f'body is no JSON ({error}): expected an object like {{"quality": 80}}') from error
+        raise ConfigError(f'body is no JSON ({error}): expected an object like {{"quality": 80}}')
     if not isinstance(changes, dict):
         raise ConfigError('expected a JSON object like {"quality": 80} with Content-Type: application/json')
     return changes
 
 
 def make_app(
-    cameras: "list[Camera]", stream: "Stream" = portable_stream, version: str = "", named: bool = True
+    cameras: "list[Camera]",
+    stream: "Stream" = portable_stream,
+    version: str = "",
+    named: bool = True,
+    whole: bool = True,
+    notes: "Callable[[], dict[str, object]]" = dict,
 ) -> Microdot:
     """Return the app that serves these cameras.
 
@@ -197,23 +204,28 @@ def make_app(
         stream: See Routes.
         version: Shown in `/status`.
         named: Whether there are `/cams/NAME/...` routes, too.
+        whole: Whether there are the routes that a cam does without (each costs it RAM): `/stream`, `/snapshot`, and
+            the page's single files.
+        notes: See Routes.
     """
     app = Microdot()
-    routes = Routes(cameras, stream, version)
+    routes = Routes(cameras, stream, version, notes=notes)
     for prefix in ("", "/cams/<name>") if named else ("",):
         app.get(prefix + "/")(routes.index)
-        for path in ("/stream.jpg", "/stream"):
+        for path in ("/stream.jpg", "/stream") if whole else ("/stream.jpg",):
             app.get(prefix + path)(routes.stream)
-        for path in ("/snapshot.jpg", "/snapshot"):
+        for path in ("/snapshot.jpg", "/snapshot") if whole else ("/snapshot.jpg",):
             app.get(prefix + path)(routes.snapshot)
         app.get(prefix + "/status")(routes.status)
         app.route(prefix + "/config", methods=["GET", "POST"])(routes.config)
-        for file in assets.names():
+        for file in assets.names() if whole else ():
             app.get(prefix + "/" + file)(_asset_handler(routes, file))
-    app.get("/favicon.ico")(_asset_handler(routes, "icon.svg"))  # browsers ask for it on every other page
+    if whole:
+        app.get("/favicon.ico")(_asset_handler(routes, "icon.svg"))  # browsers ask for it on every other page
     if named:
-        app.get("/cams")(routes.list_cameras)
-        app.get("/cams/<name>")(routes.slash)
+        from .fleet import add_routes  # only now: a cam has one camera, and no RAM to spare
+
+        add_routes(app, routes)
     _add_faults(app)
     app.options_handler = _options_handler(app)
     return app

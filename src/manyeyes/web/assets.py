@@ -1,5 +1,8 @@
 """The page's files: plain HTML, CSS and JavaScript in `page/`, read when they are asked for.
 
+A cam has the whole page in one file, `index.html.gz`, with everything inlined: its network stack has five
+connections in all, and a browser would take them for the parts.
+
 (This file has another name than the folder: MicroPython prefers a folder to a file of the same name.)
 """
 
@@ -19,12 +22,25 @@ def names() -> "list[str]":
     return list(_CONTENT_TYPES)
 
 
-def load(name: str) -> "tuple[bytes, str]":
-    """Return a file's bytes and content type.
+def load(name: str) -> "tuple[bytes, str, str]":
+    """Return a file's bytes, content type, and content encoding ("" for none).
 
     Raises:
         KeyError: If the page has no such file.
+        OSError: If it has, but not here: of a page in one file, only that file is there.
     """
     content_type = _CONTENT_TYPES[name]
-    with open(_FOLDER + name, "rb") as file:
-        return file.read(), content_type
+    try:
+        with open(_FOLDER + name, "rb") as file:
+            return file.read(), content_type, ""
+    except OSError:
+        pass
+    try:
+        with open(_FOLDER + name + ".gz", "rb") as file:
+            return file.read(), content_type, "gzip"
+    except OSError:
+        if name != "index.html":
+            raise
+    from .frozen_page import INDEX_HTML_GZ  # type: ignore[import-not-found]  # in a firmware: oncam/manifest.py makes it
+
+    return INDEX_HTML_GZ, content_type, "gzip"

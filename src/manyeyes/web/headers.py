@@ -29,10 +29,12 @@ def snapshot(wall_us: int, size_bytes: int) -> "dict[str, str]":
     return headers
 
 
-def asset(content_type: str) -> "dict[str, str]":
+def asset(content_type: str, encoding: str = "") -> "dict[str, str]":
     """Return the headers of one of the page's files."""
     headers = common()
     headers["Content-Type"] = content_type
+    if encoding:
+        headers["Content-Encoding"] = encoding
     # The page asks nobody else; `blob:` and `data:` are pictures it keeps itself.
     headers["Content-Security-Policy"] = (
         "connect-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'"

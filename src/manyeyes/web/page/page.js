@@ -7,8 +7,9 @@ const root = document.documentElement;
 const $ = (id) => document.getElementById(id);
 const [view, last, stage, panel] = ['view', 'last', 'stage', 'panel'].map($);
 const onCameraPage = /\/cams\/[\w-]+\/[^/]*$/.test(location.pathname);
+const access = new URLSearchParams(location.search).get('token'); // what a cam with a `token` wants in each request
 
-let link = 'connecting'; // connecting, live, retrying, paused
+let link = 'connecting'; // connecting, live, busy (it has no room for another viewer), retrying, paused
 let problem = '';        // why it is retrying
 let camera = {};         // its row in the last /status
 let since;               // when it came into its state
@@ -21,14 +22,18 @@ let progress = {};       // when our viewer last got a picture
 let backoff = BACKOFF_MS;
 let turn = 0, timer, polling, hidden, said;
 
-// Resolves to what `read` makes of the reply; throws an Error with words for people (and the server's `allowed`).
+const own = (url) => access === null ? url : `${url}${url.includes('?') ? '&' : '?'}token=${encodeURIComponent(access)}`;
+
+// Resolves to what `read` makes of the reply; throws an Error with words for people, the server's `allowed`, and
+// `later_s` where it is a 503 that says when to come again.
 async function ask(url, options = {}, read = (reply) => reply.json(), abort = new AbortController()) {
   const late = setTimeout(() => abort.abort(), options.ms || ASK_MS);
   let told;
   try {
-    const reply = await fetch(url, { cache: 'no-store', signal: abort.signal, ...options });
+    const reply = await fetch(own(url), { cache: 'no-store', signal: abort.signal, ...options });
     if (reply.ok) return await read(reply);
     told = { error: `the server answered ${reply.status}` };
+    if (reply.status === 503) told.later_s = +reply.headers.get('Retry-After');
     Object.assign(told, await reply.json());
   } catch { /* unreachable, too late, broken off or no JSON */ } finally {
     clearTimeout(late);
@@ -42,7 +47,7 @@ function open() {
   token = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte % 36).toString(36)).join('');
   misses = -3; // the first looks come early
   progress = {};
-  view.src = `stream.jpg?viewer=${token}`;
+  view.src = own(`stream.jpg?viewer=${token}`);
 }
 
 // The src becomes '' first: an <img> that is removed, or given another stream, may go on loading the old one.
@@ -68,10 +73,10 @@ function again(ms) {
   timer = setTimeout(look, ms);
 }
 
-function retry(why) {
-  link = 'retrying';
+function retry(why, later_s = 0, state = 'retrying') {
+  link = state;
   problem = why;
-  again(backoff);
+  again(Math.max(backoff, later_s * 1000));
   backoff = Math.min(backoff * 2, BACKOFF_MAX_MS);
   draw();
 }
@@ -84,13 +89,18 @@ async function look() {
   try {
     status = await ask('status', {}, undefined, abort);
     if (mine === turn) see(status);
-    if (refused && !token) await ask('stream.jpg?viewer=probe', {}, () => abort.abort(), abort);
+    if (refused && !token) {
+      await ask('stream.jpg?viewer=probe', {}, () => abort.abort(), abort);
+      refused = false;
+      if (mine === turn) again(POLL_MS / 4); // the probe may have had the last place: it is free by then
+      return;
+    }
     refused = false;
   } catch (error) {
     if (mine !== turn) return;
     reached = !!status;
     misses = 1; // perhaps another server comes back: then one look settles it
-    return retry(error.message);
+    return retry(error.message, error.later_s, status && error.later_s ? 'busy' : 'retrying');
   }
   if (mine !== turn) return; // paused, or asked anew, meanwhile
   if (!reached) backoff = BACKOFF_MS;
@@ -199,6 +209,7 @@ function draw() {
   }
   const [title, text, mood = ''] = said
     || (lost ? [`Camera lost since ${since.toLocaleTimeString()}`, reason]
+      : link === 'busy' ? [`The camera is busy: ${viewers.length} viewer${viewers.length === 1 ? '' : 's'}`, problem, 'warn busy']
       : link === 'retrying' ? ['Connection lost, retrying', problem, 'warn busy']
       : state === 'starting' ? ['The camera is starting', reason, 'warn busy']
       : stage.hasAttribute('data-picture') ? [] : ['Connecting', '', 'busy']);
@@ -220,7 +231,7 @@ async function learn({ cameras }) {
   const list = onCameraPage ? (await ask('../../cams').catch(() => ({}))).cameras || [] : cameras;
   $('cameras').hidden = list.length < 2;
   $('cameras').replaceChildren(...list.map(({ name }) => {
-    const a = make('a', { href: `${onCameraPage ? '../' : 'cams/'}${name}/`, textContent: name });
+    const a = make('a', { href: own(`${onCameraPage ? '../' : 'cams/'}${name}/`), textContent: name });
     if (name === camera.name) a.setAttribute('aria-current', 'page');
     return a;
   }));
@@ -233,11 +244,11 @@ function build(config) {
   const { quality, fps, size, controls = {} } = config;
   const own = {
     quality: { type: 'int', value: quality, min: 1, max: 100, label: 'JPEG quality' },
-    fps: { type: 'number', value: fps, min: 0, label: 'Frames per second' },
+    fps: { type: 'number', value: fps, min: 0, label: 'Frames per second' }, // null: as fast as it comes
     size: { type: 'text', value: size },
   };
   fields = [
-    ...Object.keys(own).filter((key) => config[key] != null).map((key) => field(key, own[key])),
+    ...Object.keys(own).filter((key) => key in config).map((key) => field(key, own[key])),
     ...Object.keys(controls).map((key) => field(key, controls[key], true)),
   ];
   panel.replaceChildren(...fields.map((one) => one.node));
@@ -247,7 +258,7 @@ function build(config) {
 
 // One row of the panel; `deep` says that its value lives in the config's `controls`.
 function field(key, { type, value, min, max, step = type === 'int' ? 1 : 'any', menu, label = sentence(key.replace(/_/g, ' ')) }, deep) {
-  const wrong = make('p', { className: 'wrong' });
+  const wrong = make('p', { className: 'wrong' }), number = type === 'number' || typeof value === 'number';
   let input, slider, changed;
 
   const set = (now) => {
@@ -257,7 +268,7 @@ function field(key, { type, value, min, max, step = type === 'int' ? 1 : 'any', 
     else if (type !== 'button') input.value = now;
     if (slider) slider.value = now;
   };
-  const get = () => type === 'button' || (type === 'bool' ? input.checked : typeof value === 'number' && input.value ? +input.value : input.value);
+  const get = () => type === 'button' || (type === 'bool' ? input.checked : number && input.value ? +input.value : input.value);
 
   // One POST at a time; of several changes to one control only the last is sent.
   const send = () => {
@@ -283,7 +294,7 @@ function field(key, { type, value, min, max, step = type === 'int' ? 1 : 'any', 
   else if (type === 'menu') {
     const named = Array.isArray(menu) && menu.includes(value);
     input = make('select', {}, ...Object.entries(menu).map(([i, text]) => new Option(text, named ? text : i)));
-  } else input = make('input', { type: type === 'bool' ? 'checkbox' : typeof value === 'number' ? 'number' : 'text', min: min ?? '', max: max ?? '', step });
+  } else input = make('input', { type: type === 'bool' ? 'checkbox' : number ? 'number' : 'text', min: min ?? '', max: max ?? '', step, placeholder: value == null ? 'as it comes' : '' });
   if (input.type === 'number' && max != null) {
     slider = make('input', { type: 'range', min, max, step, oninput: () => { input.value = slider.value; }, onchange: send });
     slider.setAttribute('aria-label', label);
