@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from manyeyes import __version__
-from manyeyes.cli import build_parser, main, parse, settings_from
+from manyeyes.cli import COMMANDS, RUN_SOURCE, build_parser, build_run_parser, main, parse, parse_run, settings_from
 from manyeyes.config import Settings
 from manyeyes.core.multipart_parser import MultipartParser
 from tests.conftest import require
@@ -310,8 +310,12 @@ def test_help_names_every_option_and_fits_a_terminal(capsys, monkeypatch):
             main(arguments)
         assert caught.value.code == 0
         texts.append(capsys.readouterr().out)
-    assert len(set(texts)) == 1
-    text = texts[0]
+    overview, short, text = texts
+    assert short == overview
+    assert overview.endswith("\n\n" + text)  # the commands first, then what serve's own help says
+    for name, command in COMMANDS.items():
+        assert f"  manyeyes {name} " in overview
+        assert command.purpose in overview
     options = [option for action in build_parser()._actions for option in action.option_strings]
     for option in [*options, "[NAME=]SOURCE", "[serve]", "examples:", "/stream.jpg", "/snapshot.jpg", "test:"]:
         assert option in text
@@ -320,6 +324,61 @@ def test_help_names_every_option_and_fits_a_terminal(capsys, monkeypatch):
     destinations = {action.dest for action in build_parser()._actions}
     assert set(Settings.model_fields) - {"cameras"} <= destinations
     assert destinations - set(Settings.model_fields) == {"help", "version", "verbose", "sources"}
+
+
+def test_help_of_run(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    for action in build_run_parser()._actions:
+        assert all(option in text for option in action.option_strings)
+    assert max(len(line) for line in text.splitlines()) <= 100
+    document = Path(__file__).parent.parent / "docs" / "command-line.md"
+    assert f"```\n{text}```" in document.read_text(encoding="utf-8")
+
+
+def test_the_command_line_of_run():
+    parsed = parse_run(["run", "main.py"])
+    assert (parsed.script, parsed.arguments, parsed.source, parsed.port, parsed.open) == (
+        "main.py", [], RUN_SOURCE, None, False,
+    )  # fmt: skip
+    parsed = parse_run(["run", "--source", "a.mp4", "main.py", "--port", "0", "--open", "--", "--", "-x", "--port"])
+    assert (parsed.script, parsed.arguments, parsed.source, parsed.port, parsed.open) == (
+        "main.py", ["--", "-x", "--port"], "a.mp4", 0, True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "SCRIPT.py"),
+        (["main.py", "argument"], "argument"),
+        (["main.py", "--port", "99999"], "99999"),
+        (["main.py", "--prot", "1"], "--prot"),
+        (["/no/such/main.py"], "no such file"),
+        ([__file__, "--source", "tset:"], "test:"),
+    ],
+)
+def test_a_wrong_command_line_of_run_is_one_clear_line(arguments, words, capsys):
+    code: object
+    try:
+        code = main(["run", *arguments])
+    except SystemExit as error:
+        code = error.code
+    code, line = the_line(code, *capsys.readouterr())
+    assert code == 2
+    assert words in line
+
+
+def test_without_pillow_run_says_what_to_install(monkeypatch, capsys):
+    for name in [name for name in sys.modules if name.startswith(("PIL", "manyeyes.emulation"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "PIL", None)  # as if it were not there
+    code, line = the_line(main(["run", __file__]), *capsys.readouterr())
+    assert code == 2
+    assert "pip install 'manyeyes[run]'" in line
 
 
 def test_version(capsys):

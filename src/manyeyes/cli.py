@@ -1,4 +1,7 @@
-"""The command line: arguments in, exit code out. What it means is said in config.py, done in server.py."""
+"""The command line: arguments in, exit code out. What it means is said in config.py, done in server.py.
+
+A command is a line in COMMANDS: what it is for, the function that makes its parser, and the one that does it.
+"""
 
 import argparse
 import asyncio
@@ -6,7 +9,8 @@ import gc
 import logging
 import os
 import sys
-from typing import NoReturn
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn
 
 from . import __version__
 from .config import Settings, parse_cameras, validated
@@ -37,16 +41,33 @@ then look at
 """
 
 
+RUN_DESCRIPTION = """\
+Run a camera's script (MicroPython, csi, Microdot) on this machine, unchanged.
+
+Its sensor sees SOURCE, as `manyeyes serve` takes it. What follows -- is the script's own.
+"""
+
+RUN_EXAMPLES = """\
+examples:
+  manyeyes run main.py                      its sensor sees the test pattern
+  manyeyes run main.py --source walk.mp4    or a video, in a loop
+  manyeyes run main.py --port 0 -- --fast   a free port; sys.argv is ["main.py", "--fast"]
+"""
+
+# The shape of a cam's sensor, 4:3: nothing of the pattern is cut off at QVGA or VGA.
+RUN_SOURCE = "test:?size=640x480"
+
+
 class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with a command line."""
 
     def error(self, message: str) -> NoReturn:
         """Exit with 2."""
-        self.exit(2, f"manyeyes: {message}; see manyeyes --help\n")
+        self.exit(2, f"manyeyes: {message}; see {self.prog} --help\n")
 
 
 def build_parser() -> Parser:
-    """Return the parser of `manyeyes serve`, the one command there is so far and the default one."""
+    """Return the parser of `manyeyes serve`."""
     defaults = Settings()
     serve = Parser(
         prog="manyeyes",
@@ -103,12 +124,51 @@ def build_parser() -> Parser:
     return serve
 
 
+def build_run_parser() -> Parser:
+    """Return the parser of `manyeyes run`."""
+    run = Parser(
+        prog="manyeyes run",
+        usage="manyeyes run SCRIPT.py [OPTION ...] [-- ARGUMENT ...]",
+        description=RUN_DESCRIPTION,
+        epilog=RUN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    run.add_argument("script", metavar="SCRIPT.py", help="the script, as on a cam's /flash/main.py")
+    run.add_argument("--source", default=RUN_SOURCE, help="what its sensor sees (default: %(default)s)")
+    run.add_argument(
+        "--port", type=_port, metavar="N", help="let its server listen here, whatever it says; 0 picks a free port"
+    )
+    run.add_argument(
+        "--open",
+        action="store_true",
+        help="let its server listen beyond this machine, where it says so: anybody who can reach it can use it",
+    )
+    run.add_argument("-v", "--verbose", action="store_true", help="log more, to stderr")
+    return run
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 0 to 65535")
+    return int(text)
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Parse a command line; `serve` may be left out."""
+    """Parse the command line of `serve`; the word itself may be left out."""
     if arguments[:1] == ["serve"]:
         arguments = arguments[1:]
     # Intermixed: sources may stand before, between and after the options.
     return build_parser().parse_intermixed_args(arguments)
+
+
+def parse_run(arguments: list[str]) -> argparse.Namespace:
+    """Parse the command line of `run`; the result's `arguments` are those after `--`."""
+    arguments = arguments[1:]
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    parsed = build_run_parser().parse_intermixed_args(arguments[:split])
+    parsed.arguments = arguments[split + 1 :]
+    return parsed
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
@@ -123,28 +183,64 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     return validated(**values)
 
 
+def _serve(parsed: argparse.Namespace) -> int:
+    from .server import serve  # here, so that --help and a wrong option answer at once
+
+    # What was imported stays: with these 40,000 objects a full collection would stop the pictures for 20 ms.
+    gc.freeze()
+    asyncio.run(serve(settings_from(parsed), _say))
+    return 0
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    from .server import run_script
+
+    return run_script(parsed.script, parsed.arguments, parsed.source, parsed.port, parsed.open, _say)
+
+
+class Command(NamedTuple):
+    """One command: what it is for; what reads its command line, its name included; what does it: the exit code."""
+
+    purpose: str
+    parse: Callable[[list[str]], argparse.Namespace]
+    do: Callable[[argparse.Namespace], int]
+
+
+DEFAULT = "serve"
+COMMANDS = {
+    "serve": Command("show cameras to browsers (the default: the word may be left out)", parse, _serve),
+    "run": Command("run a camera's MicroPython script on this machine", parse_run, _run),
+}
+
+
+def overview() -> str:
+    """Return the list of commands that precedes the help of the default one."""
+    lines = [f"  manyeyes {name:<10}{command.purpose}\n" for name, command in COMMANDS.items()]
+    return "commands (manyeyes COMMAND --help says more):\n" + "".join(lines) + "\n"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the program; returns its exit code: 0 after a signal, 2 for a wrong setting, 1 for any other error."""
-    parsed = parse(sys.argv[1:] if arguments is None else arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    named = arguments[:1] and arguments[0] in COMMANDS
+    if not named and ("--help" in arguments or "-h" in arguments):
+        sys.stdout.write(overview())
+    command = COMMANDS[arguments[0] if named else DEFAULT]
+    parsed = command.parse(arguments)
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.DEBUG if parsed.verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
     )
     logging.getLogger("asyncio").setLevel(logging.WARNING)
-    from .server import serve  # here, so that --help and a wrong option answer at once
-
-    # What was imported stays: with these 40,000 objects a full collection would stop the pictures for 20 ms.
-    gc.freeze()
     try:
-        asyncio.run(serve(settings_from(parsed), _say))
+        return command.do(parsed)
     except ConfigError as error:
         print(f"manyeyes: {error}", file=sys.stderr)
         return 2
     except ManyeyesError as error:
         print(f"manyeyes: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 def _say(line: str) -> None:

@@ -234,6 +234,41 @@ async def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             log.info("stopping")
 
 
+def run_script(
+    script: str, arguments: list[str], source: str, port: int | None, open: bool, announce: Callable[[str], object]
+) -> int:
+    """Run a camera's script on this machine; return its exit code.
+
+    Args:
+        script: Its path.
+        arguments: Its `sys.argv[1:]`.
+        source: What its sensor sees, as on the command line.
+        port: Where its first server listens, whatever it says.
+        open: Let its servers listen beyond this machine.
+        announce: Called with one line for each of its servers that listens.
+
+    Raises:
+        ConfigError: If a setting is wrong; the script was not started.
+    """
+    try:
+        from .emulation import runner  # here, because Pillow is an extra of this command
+    except ModuleNotFoundError as error:
+        message = f"run needs the Python package {error.name!r}, not installed; try: pip install 'manyeyes[run]'"
+        raise ConfigError(message, "script", script) from error
+
+    runner.load(script)  # its mistakes first
+    try:
+        sensor = open_source(source)
+        asyncio.run(refuse_bad(sensor))
+    except SourceError as error:
+        raise ConfigError(str(error), "source", source) from error
+
+    def urls(host: str, port: int) -> list[str]:
+        return [url(address, port) for address in reachable(host)]
+
+    return runner.run(script, arguments, sensor, log=log.info, announce=announce, urls=urls, anywhere=open, port=port)
+
+
 @contextmanager
 def _stop_signals() -> Iterator[asyncio.Event]:
     """Give an event that SIGINT and SIGTERM set, instead of what they do otherwise."""
