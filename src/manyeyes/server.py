@@ -26,6 +26,7 @@ from .delivery.connection import stream
 from .delivery.listener import Listener, bind
 from .encoders import HostEncoder
 from .sources import open_source, parse_size, refuse_bad
+from .sources.placeholder import draw
 from .web.app import fault, make_app
 
 log = logging.getLogger("manyeyes")
@@ -56,7 +57,7 @@ def make_camera(settings: CameraSettings, common: Settings) -> Camera:
         raise ConfigError(str(error), "cameras", settings.source) from error
     hub = BaseHub(settings.name)
     linger_us = None if common.always_on else int(common.linger_s * 1000000)
-    capture = Capture(source, hub, HostEncoder(common.quality), linger_us=linger_us, log=log.info)
+    capture = Capture(source, hub, HostEncoder(common.quality), linger_us=linger_us, log=log.info, draw=draw)
     if source.asked["fps"] is None:  # it has no rate of its own to set: frames are left out instead
         capture.limit.fps = common.fps or 0
     return Camera(hub, capture)

@@ -65,14 +65,14 @@ class StuckClock(FakeClock):
 class Rig:
     """A capture loop with fakes around it."""
 
-    def __init__(self, source, clock=None, encoder=None, linger_us=10000000):
+    def __init__(self, source, clock=None, encoder=None, linger_us=10000000, draw=None):
         self.clock = clock or FakeClock()
         self.source = source
         source.clock = self.clock
         self.encoder = encoder or FakeEncoder()
         self.hub = Hub("cam", self.clock)
         self.lines = []
-        self.capture = Capture(source, self.hub, self.encoder, self.clock, linger_us, self.lines.append)
+        self.capture = Capture(source, self.hub, self.encoder, self.clock, linger_us, self.lines.append, draw)
 
     def start(self):
         """Start the loop; return this."""

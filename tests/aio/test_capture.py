@@ -561,3 +561,89 @@ class StopTest(RigTest):
         rig = self.stuck(1)
         await self.subscription.__anext__()
         self.assertEqual(repr(rig.capture), "<Capture cam: live fake:, 1 frames>")
+
+
+class Slow:
+    """A job that ends when the test says so."""
+
+    def __init__(self, frame):
+        self.frame = frame
+        self.outcome = None
+        self.cancelled = False
+        self._callbacks = []
+
+    def done(self):
+        return self.outcome is not None
+
+    def result(self):
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    def add_done_callback(self, callback):
+        self._callbacks.append(callback)
+
+    def cancel(self):
+        self.cancelled = True
+
+    def end(self, outcome=None):
+        self.outcome = outcome or self.frame
+        for callback in self._callbacks:
+            callback(self)
+
+
+class SlowEncoder(Encoder):
+    """Takes frames on and has the test end their jobs."""
+
+    def __init__(self):
+        self.jobs = []
+
+    async def take(self, frame):
+        self.jobs.append(Slow(frame))
+        return self.jobs[-1]
+
+
+class ParallelEncodingTest(RigTest):
+    async def begun(self, *items):
+        rig = self.rig(FakeSource(), encoder=SlowEncoder()).start()
+        subscription = await self.watch(rig)
+        self.addAsyncCleanup(subscription.aclose)
+        await rig.give(*items)
+        return rig, subscription, rig.encoder.jobs
+
+    async def test_the_next_frame_is_read_while_one_is_encoded(self):
+        rig, _, jobs = await self.begun(1, 2, 3)
+        self.assertEqual((rig.source.reads, len(jobs), rig.hub.published), (3, 3, 0))
+
+    async def test_frames_leave_in_the_order_of_capture(self):
+        rig, _, jobs = await self.begun(1, 2, 3)
+        seen = []
+        rig.hub.publish = lambda frame: seen.append(fake_jpeg_number(frame.data))
+        jobs[2].end()
+        jobs[1].end()
+        self.assertEqual(seen, [])
+        jobs[0].end()
+        self.assertEqual(seen, [1, 2, 3])
+
+    async def test_one_that_fails_is_counted_and_holds_nobody_up(self):
+        rig, subscription, jobs = await self.begun(1, 2)
+        jobs[0].end(EncodeError("refused"))
+        jobs[1].end()
+        self.assertEqual(await numbers(subscription, 1), [2])
+        await rig.give(3)
+        self.assertEqual((rig.capture.bad_frames, rig.capture.state), (1, LIVE))
+
+    async def test_nothing_of_a_lost_source_is_published_later(self):
+        rig, _, jobs = await self.begun(1, 2)
+        rig.source.open_gate = asyncio.Event()
+        await rig.give(SourceEnded("unplugged", "fake:"))
+        await until(lambda: rig.capture.state == LOST)
+        self.assertEqual([job.cancelled for job in jobs], [True, True])
+        jobs[0].end()
+        self.assertEqual(rig.hub.published, 0)
+
+    async def test_a_closed_hub_is_left_alone(self):
+        rig, _, jobs = await self.begun(1)
+        rig.hub.close()
+        jobs[0].end()
+        self.assertEqual(rig.hub.published, 0)

@@ -22,3 +22,20 @@ class EncoderTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(encoder.quality, 85)
         encoder.close()
         encoder.close()
+
+
+class TakeTest(unittest.IsolatedAsyncioTestCase):
+    async def test_what_passes_through_is_done_at_once(self):
+        frame = Frame(b"jpeg")
+        job = await Encoder().take(frame)
+        self.assertTrue(job.done())
+        self.assertTrue(job.result() is frame)
+        called = []
+        job.add_done_callback(called.append)
+        self.assertEqual(called, [job])
+        job.cancel()
+        self.assertTrue(job.result() is frame)
+
+    async def test_a_refusal_is_raised(self):
+        with self.assertRaises(EncodeError):
+            await Encoder().take(Frame(b"", RGB3))

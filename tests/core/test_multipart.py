@@ -1,7 +1,7 @@
 import unittest
 
 from manyeyes.core import multipart
-from manyeyes.core.multipart import BROWSER, FIRST_HEADER, LENGTH, Part, framing_for, part_header
+from manyeyes.core.multipart import BROWSER, FIRST_HEADER, LENGTH, Part, framing_for, header_value, part_header
 from tests.core import samples
 
 JPEG = samples.jpeg()
@@ -44,6 +44,20 @@ class TestPartHeader(unittest.TestCase):
         for wall_us, text in table:
             expected = CONTENT_TYPE + b"Content-Length: 150000\r\nX-Timestamp: " + text + b"\r\n\r\n"
             self.assertEqual((wall_us, part_header(150000, wall_us)), (wall_us, expected))
+
+    def test_a_placeholder_says_why(self):
+        header = part_header(5, 1000000, "/dev/video0: unplugged")
+        self.assertTrue(header.endswith(b"X-Timestamp: 1.000000\r\nX-Placeholder: /dev/video0: unplugged\r\n\r\n"))
+
+    def test_a_reason_cannot_break_the_header(self):
+        table = (
+            ("a\r\nX-Evil: b", b"a??X-Evil: b"),
+            ("caf\u00e9", b"caf?"),
+            ("  spaces  ", b"spaces"),
+            ("x" * 500, b"x" * 200),
+        )
+        for text, value in table:
+            self.assertEqual(header_value(text), value)
 
 
 class TestPart(unittest.TestCase):

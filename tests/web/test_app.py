@@ -54,6 +54,38 @@ class AppCase(unittest.IsolatedAsyncioTestCase):
             self.assertIn(word, error)
 
 
+class TestHealth(AppCase):
+    async def test_whoever_gets_a_reply_is_healthy(self):
+        response = await call(self.app, "/healthz")
+        self.assertEqual((response.status_code, parsed(response)), (200, {"healthy": True}))
+
+    async def test_ready_until_every_camera_is_lost(self):
+        one, two = Camera(Hub("one")), Camera(Hub("two"))
+        one.capture, two.capture = knobs_capture(one.hub), knobs_capture(two.hub)
+        app = make_app([one, two])
+        for states, status in (
+            (("idle", "idle"), 200),
+            (("live", "lost"), 200),
+            (("lost", "starting"), 200),
+            (("lost", "idle"), 200),
+            (("lost", "lost"), 503),
+        ):
+            one.capture.state, two.capture.state = states
+            response = await call(app, "/readyz")
+            self.assertEqual((states, response.status_code), (states, status))
+            expected = {"ready": status == 200, "cameras": {"one": states[0], "two": states[1]}}
+            self.assertEqual(parsed(response), expected)
+            self.assertEqual("retry-after" in text_headers(response), status == 503)
+
+    async def test_without_a_camera_it_is_ready(self):
+        self.assertEqual((await call(make_app([]), "/readyz")).status_code, 200)
+
+    async def test_a_cam_has_neither(self):
+        app = make_app([self.front], named=False)
+        for path in ("/healthz", "/readyz"):
+            self.assertFault(await call(app, path), 404)
+
+
 class TestPages(AppCase):
     async def test_the_page_and_its_files(self):
         for prefix in ("", "/cams/front", "/cams/back"):

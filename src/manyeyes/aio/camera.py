@@ -58,24 +58,31 @@ class Camera:
         """The camera's name in URLs and `/status`."""
         return self.hub.name
 
+    @property
+    def state(self) -> str:
+        """IDLE, STARTING, LIVE or LOST; see `Capture`. Of a program's own pictures: LIVE or IDLE."""
+        if self.capture is not None:
+            return self.capture.state
+        return LIVE if self.hub.current else IDLE
+
     def status(self) -> "dict[str, object]":
         """Return the camera's entry in `/status`."""
         hub, capture = self.hub, self.capture
         now_us = hub.clock.now_us()
         if capture is not None:
             source, asked, given = capture.source.url, capture.source.asked, capture.source.given
-            state, reason, since_us = capture.state, capture.reason, capture.since_us
+            reason, since_us = capture.reason, capture.since_us
             frames, bad_frames = capture.frames, capture.bad_frames
-            fps = capture.rate.per_second(now_us, frames) if state == LIVE else 0.0
+            fps = capture.rate.per_second(now_us, frames) if self.state == LIVE else 0.0
         else:
             source, asked, given = "push:", _UNKNOWN, _UNKNOWN
-            state, reason, since_us = LIVE if hub.current else IDLE, "", hub.since_us
+            reason, since_us = "", hub.since_us
             frames, bad_frames = hub.pushed, hub.bad_frames
             fps = hub.rate.per_second(now_us, hub.published) if hub.current else 0.0
         row: "dict[str, object]" = {
             "name": hub.name,
             "source": source,
-            "state": state,
+            "state": self.state,
             "reason": reason,
             "since_s": _seconds(now_us - since_us),
             "asked": asked,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .compat import Clock
+    from .encoder import Job
+    from .placeholder import Draw, Placeholder
 
 IDLE = "idle"  # nobody watches, the source is closed
 STARTING = "starting"  # opening, no frame yet
@@ -50,6 +52,7 @@ class Capture:
         clock: Tells the time and sleeps.
         linger_us: How long the source stays open after the last viewer left; None: it is opened at
             once and never closed.
+        draw: Draws what viewers see while there is no picture; None: they see the last one.
         log: Called with one line at each change of state, never per frame.
 
     Attributes:
@@ -68,6 +71,7 @@ class Capture:
         clock: "Clock" = CLOCK,
         linger_us: "int | None" = 10000000,
         log: "Callable[[str], object]" = _silent,
+        draw: "Draw | None" = None,
     ) -> None:
         self.source = source
         self.hub = hub
@@ -87,6 +91,13 @@ class Capture:
         self._task: "asyncio.Task[None] | None" = None
         self._stopping = False
         self._close_fault = ""
+        self._jobs: "list[Job]" = []  # being encoded, in the order of capture; the encoder bounds them
+        self._fault: "Exception | None" = None  # of a job that ended between two reads
+        self._placeholder: "Placeholder | None" = None
+        if draw is not None:
+            from .placeholder import Placeholder  # only then: a cam draws none, and has no RAM to spare
+
+            self._placeholder = Placeholder(hub, source, encoder, draw, clock)
 
     def start(self) -> None:
         """Start the loop as a task of the running event loop; harmless when it runs."""
@@ -102,6 +113,8 @@ class Capture:
         if task is not None:
             await end_task(task)
             self._enter(IDLE)
+        if self._placeholder is not None:
+            await self._placeholder.aclose()
 
     async def run(self) -> None:
         """Read until `stop()` or cancellation."""
@@ -141,6 +154,7 @@ class Capture:
                         raise SourceNoSignal(f"only broken frames: {error}", self.source.url)
         finally:
             self._patience.close()
+            self._forget_jobs()
             self.hub.pause()
             await self._close()
 
@@ -164,7 +178,8 @@ class Capture:
                 self._log(f"{self.hub.name}: closing {self.source.url} failed: {fault}")
 
     async def _one(self) -> None:
-        """Read one frame and, where somebody watches, publish it."""
+        """Read one frame and, where somebody watches, have it encoded and published."""
+        self._raise_fault()
         began_us = self._clock.now_us()
         try:
             frame: Frame = await self._patience.wait(self.source.read(), self.source.silence_us)
@@ -178,18 +193,37 @@ class Capture:
         if not self.hub.watched:
             self.hub.pause()
         elif self.limit.passes(frame.capture_us) or self.hub.awaited:
-            encoded = await self.encoder.encode(frame)
-            if encoded is not None:
-                self._publish(encoded)
+            job = await self.encoder.take(frame)
+            self._jobs.append(job)
+            job.add_done_callback(self._publish_done)
+            self._raise_fault()
         self.frames += 1
         if self.state != LIVE:
             self.rate.reset(now_us, self.frames)
             self._enter(LIVE)
         self.rate.sample(now_us, self.frames)
 
-    def _publish(self, frame: Frame) -> None:
-        if not self.hub.closed:
-            self.hub.publish(frame)
+    def _publish_done(self, _job: "Job") -> None:
+        """Publish what is encoded, in the order of capture: a job that overtook others waits for them."""
+        while self._jobs and self._jobs[0].done():
+            job = self._jobs.pop(0)
+            try:
+                frame = job.result()
+                if frame is not None and not self.hub.closed:
+                    self.hub.publish(frame)
+            except Exception as error:  # noqa: BLE001  # raised where the loop can judge it: at the next read
+                self._fault = error
+
+    def _raise_fault(self) -> None:
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
+
+    def _forget_jobs(self) -> None:
+        """Have nothing published that a session left behind."""
+        jobs, self._jobs, self._fault = self._jobs, [], None
+        for job in jobs:
+            job.cancel()
 
     def _lost(self, error: Exception) -> None:
         """Say what happened, once per reason."""
@@ -211,6 +245,8 @@ class Capture:
             self.since_us = self._clock.now_us()
         self.state = state
         self.reason = reason
+        if self._placeholder is not None:
+            self._placeholder.follow(state, reason)
         if state == LOST:
             self._log(f"{self.hub.name}: lost: {reason}; trying again")
         elif state == LIVE:

@@ -101,7 +101,7 @@ class Frame:
     def part(self) -> "Part":
         """The frame as a multipart part: built at the first use, then shared by all viewers."""
         if self._part is None:
-            self._part = Part(self.data, self.wall_us)
+            self._part = Part(self.data, self.wall_us, self.placeholder)
         return self._part
 
     def __repr__(self) -> str:

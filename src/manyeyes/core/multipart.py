@@ -31,19 +31,28 @@ def framing_for(user_agent: str) -> str:
     return BROWSER if user_agent.startswith("Mozilla/") else LENGTH
 
 
-def part_header(length_bytes: int, wall_us: int) -> bytes:
+def part_header(length_bytes: int, wall_us: int, placeholder: str = "") -> bytes:
     """Return the header of one part in the length framing, from boundary to blank line.
 
     Args:
         length_bytes: Size of the JPEG that follows.
         wall_us: Unix time of capture; written as seconds with six decimals.
+        placeholder: Why this is no picture of the camera's; written as X-Placeholder.
     """
-    return b"--%s\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\nX-Timestamp: %d.%06d\r\n\r\n" % (
+    header = b"--%s\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\nX-Timestamp: %d.%06d\r\n" % (
         BOUNDARY,
         length_bytes,
         wall_us // 1000000,
         wall_us % 1000000,
     )
+    if placeholder:
+        return b"%sX-Placeholder: %s\r\n\r\n" % (header, header_value(placeholder))
+    return header + b"\r\n"
+
+
+def header_value(text: str) -> bytes:
+    """Return text as a header's value: one line of printable ASCII, at most 200 bytes (RFC 9110, section 5.5)."""
+    return "".join(one if " " <= one <= "~" else "?" for one in text[:200]).strip().encode()
 
 
 class Part:
@@ -56,15 +65,16 @@ class Part:
 
     __slots__ = ("browser", "length")
 
-    def __init__(self, jpeg: "bytes | bytearray | memoryview[int]", wall_us: int) -> None:
+    def __init__(self, jpeg: "bytes | bytearray | memoryview[int]", wall_us: int, placeholder: str = "") -> None:
         """Lay out the part: the one copy of the JPEG that is ever made.
 
         Args:
             jpeg: Any bytes-like object; not referred to afterwards.
             wall_us: Unix time of capture.
+            placeholder: As in `part_header`.
         """
         size_bytes = len(jpeg)
-        header = part_header(size_bytes, wall_us)
+        header = part_header(size_bytes, wall_us, placeholder)
         if isinstance(jpeg, memoryview):  # which MicroPython's join() refuses
             whole = memoryview(bytearray(len(header) + size_bytes + len(TAIL)))
             whole[: len(header)] = header

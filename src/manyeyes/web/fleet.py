@@ -1,7 +1,8 @@
-"""The routes about all cameras of a host: `/cams`, and the one that adds a slash to a camera's page."""
+"""The routes about all cameras of a host: `/cams`, the one that adds a slash to a camera's page, and its health."""
 
 from microdot import Microdot, Request, Response
 
+from ..aio.capture import LOST
 from . import headers
 from .app import Routes, reply
 
@@ -22,5 +23,18 @@ def add_routes(app: Microdot, routes: Routes) -> None:
         """Answer `/cams`."""
         return reply({"cameras": [{"name": camera.name, "url": f"cams/{camera.name}/"} for camera in routes.cameras]})
 
+    async def healthz(request: Request) -> Response:
+        """Answer `/healthz`: whoever gets this reply knows that the event loop runs."""
+        return reply({"healthy": True})
+
+    async def readyz(request: Request) -> Response:
+        """Answer `/readyz`: 503 when every camera is lost; one that nobody watches is ready."""
+        states = {camera.name: camera.state for camera in routes.cameras}
+        ready = not states or any(state != LOST for state in states.values())
+        more = None if ready else {"Retry-After": "1"}
+        return reply({"ready": ready, "cameras": states}, 200 if ready else 503, more)
+
     app.get("/cams")(list_cameras)
+    app.get("/healthz")(healthz)
+    app.get("/readyz")(readyz)
     app.get("/cams/<name>")(slash)
