@@ -5,6 +5,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+ROUNDS ?= 1000
+MINUTES ?= 120
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet
 
@@ -22,10 +24,10 @@ $(shell if [ -e .venv/.place ] && ! { [ "$$(cat .venv/.place)" = "$$(pwd -P)" ] 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types unit test-mpy test-browser bench oncam format clean system
+.PHONY: help run test lint types unit test-mpy test-browser test-v4l2 soak bench oncam format clean system
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.run ## Serve, by default the test pattern: make run ARGS="walk.mp4 --port 8081"
 	@$(BIN)/manyeyes serve $(ARGS)
@@ -40,8 +42,8 @@ lint: .venv/.test ## Check style and format
 types: .venv/.test ## Check types, strictly
 	$(BIN)/python -m mypy
 
-unit: .venv/.test ## Test without browsers and MicroPython: make unit ARGS="tests/core -k jpeg"
-	$(BIN)/python -m pytest -m "not browser and not micropython" $(ARGS)
+unit: .venv/.test ## Test without browsers, MicroPython and virtual machine: make unit ARGS="tests/core -k jpeg"
+	$(BIN)/python -m pytest -m "not browser and not micropython and not v4l2" $(ARGS)
 
 test-mpy: .venv/.test ## Test the shared code on MicroPython
 	$(BIN)/python -m pytest -m micropython $(ARGS)
@@ -49,7 +51,14 @@ test-mpy: .venv/.test ## Test the shared code on MicroPython
 test-browser: system .venv/.test ## Test the page in Chromium and Firefox
 	$(BIN)/python -m pytest -m browser $(ARGS)
 
-bench: .venv/.test ## Measure (ten minutes; `make test` runs only the smoke version)
+test-v4l2: system .venv/.test ## Test cameras with the kernel's own drivers, in a virtual machine
+	$(BIN)/python -m pytest -m v4l2 $(ARGS)
+
+soak: system .venv/.test ## Open and close cameras many times: make soak ROUNDS=1000 MINUTES=120
+	MANYEYES_ROUNDS=$(ROUNDS) MANYEYES_GUEST_MINUTES=$(MINUTES) $(BIN)/python -m pytest -m v4l2 -k rounds -s $(ARGS)
+
+bench: .venv/.test ## Measure (a quarter of an hour; `make test` runs only the smoke version)
+	@tools/prerequisites bench
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; done
 
 oncam: .venv/.test ## Compile what belongs on a cam to build/oncam, and weigh it
@@ -63,9 +72,9 @@ clean: ## Remove everything that make made
 	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks examples tools -name __pycache__ -prune -exec rm -rf {} +
 
-test unit test-mpy test-browser: export PYTHONASYNCIODEBUG = 1
+test unit test-mpy test-browser test-v4l2: export PYTHONASYNCIODEBUG = 1
 
-# Browsers, ffmpeg, curl, a C compiler and ip: installed when they are missing and that is allowed.
+# Browsers, ffmpeg, curl, a C compiler, ip and QEMU: installed when they are missing and that is allowed.
 system:
 	@tools/prerequisites test
 

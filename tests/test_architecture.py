@@ -23,7 +23,8 @@ _BOXES = {"web", "sources", "encoders", "delivery", "relay", "emulation"}
 LADDER: dict[str, set[str]] = {
     "core": set(),
     "aio": {"core"},
-    **dict.fromkeys(_BOXES, _AIO),
+    "glyphs": set(),  # text for pictures, for whoever draws on one
+    **{box: {*_AIO, "glyphs"} for box in _BOXES},
     "config": _AIO,
     "server": {*_BOXES, *_AIO, "config"},
     "cli": {"server", "config", *_AIO},
@@ -46,10 +47,11 @@ COMPAT = "aio/compat.py"  # where the runtimes' differences live
 # On the host all of the standard library is allowed, and of the rest only this, only there.
 THIRD_PARTY = {
     "microdot": {"web", "delivery", "server", "emulation"},
-    "numpy": {"encoders", "sources", "emulation", "testing"},
+    "numpy": {"encoders", "glyphs", "sources", "emulation", "testing"},
     "simplejpeg": {"encoders", "sources", "emulation", "testing"},
     "PIL": {"emulation"},
     "av": {"sources"},
+    "h11": {"sources"},
     "pydantic": {"config"},
 }
 

@@ -53,6 +53,7 @@ def test_cameras(texts, expected):
         (["cam=test:", "x.mp4"], ("camera name cam", "x.mp4", "back=x.mp4")),
         (["test:", "cam=x.mp4"], ("camera name cam", "twice")),
         (["cam2=a.mp4", "b.mp4", "c.mp4"], ("camera name cam2", "back=c.mp4")),
+        (["cam=test:", "rtsp://me:hush@x/"], ("camera name cam", "given to rtsp:...", "back=rtsp:...")),
         (["a="], ("a=", "no source", "a=test:")),
         ([""], ("no source",)),
     ],
@@ -64,6 +65,7 @@ def test_bad_cameras(texts, words):
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,11 @@ A SOURCE is
   test:                    a moving test pattern (also test:?size=640x480&fps=10)
   VIDEO                    a video file, in a loop
   FOLDER                   a folder of JPEGs, in a loop
+  http(s)://...            an MJPEG stream, or a JPEG that is polled (#fps=2, #insecure=1)
+  rtsp://...               H.264, H.265 or MJPEG, by TCP (#transport=udp)
+  exec:COMMAND             a program that writes MJPEG to its stdout
+  rpicam:                  a Raspberry Pi's camera (rpicam:?size=1280x720&fps=30)
+  screen:                  an X screen (screen::0.0+100,200?size=640x480&fps=30)
 Write NAME=SOURCE to name a camera; without a SOURCE the test pattern is shown.
 """
 

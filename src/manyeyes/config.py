@@ -88,7 +88,7 @@ def parse_cameras(texts: list[str]) -> tuple[CameraSettings, ...]:
             name = "cam" if unnamed == 1 else f"cam{unnamed}"
             if name in taken:
                 raise ConfigError(
-                    f"camera name {name} is given to {source} for want of another and used twice: name it, as in back={source}",
+                    f"camera name {name} is given to {_shown(source)} for want of another and used twice: name it, as in back={_shown(source)}",
                     "cameras", name, "names that differ",
                 )  # fmt: skip
         if any(camera.name == name for camera in cameras):
@@ -101,6 +101,11 @@ def parse_cameras(texts: list[str]) -> tuple[CameraSettings, ...]:
             )
         cameras.append(CameraSettings(name=name, source=source))
     return tuple(cameras)
+
+
+def _shown(source: str) -> str:
+    """Return a source as a message may show it: of one that may have credentials in it, the scheme only."""
+    return source if not re.search(r"[@?#]|^exec:", source) else source.partition(":")[0] + ":..."
 
 
 def _split(text: str) -> tuple[str | None, str]:

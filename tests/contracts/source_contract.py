@@ -10,7 +10,7 @@ import pytest
 
 from manyeyes.aio.source import Source
 from manyeyes.core.errors import ConfigError, SourceError
-from manyeyes.core.frame import GREY, JPEG, RGB3, YU12, Frame
+from manyeyes.core.frame import GREY, JPEG, RGB3, YU12, YUYV, Frame
 from manyeyes.core.jpeg import whole
 
 FRAMES = 5
@@ -51,7 +51,12 @@ def check_frame(frame: Frame) -> None:
     if frame.format == JPEG:
         assert whole(frame.data) == (frame.data, width, height)
         return
-    shapes = {YU12: (height * 3 // 2, width), GREY: (height, width), RGB3: (height, width, 3)}
+    shapes = {
+        YU12: (height * 3 // 2, width),
+        GREY: (height, width),
+        RGB3: (height, width, 3),
+        YUYV: (height, width * 2),
+    }
     assert isinstance(frame.data, np.ndarray)
     assert frame.data.shape == shapes[frame.format]
     assert frame.data.dtype == np.uint8

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import simplejpeg
 
+from manyeyes.aio.encoder import Done
 from manyeyes.core.errors import ConfigError, EncodeError
 from manyeyes.core.frame import GREY, JPEG, RGB3, YU12, Frame
 from manyeyes.core.jpeg import whole
-from manyeyes.encoders import turbojpeg
+from manyeyes.encoders import planes
 from manyeyes.encoders.turbojpeg import TurboJpegEncoder
 
 
@@ -88,7 +89,7 @@ def test_read_only_memory_is_fine():
     [
         (
             Frame(b"x" * 9216, RGB3, 64, 48),
-            "got bytes for RGB3, expected a C-contiguous uint8 array of shape (48, 64, 3)",
+            "got bytes for RGB3, expected a uint8 array of shape (48, 64, 3), contiguous but for padding after rows",
         ),
         (Frame(red().tolist(), RGB3, 64, 48), "got list for RGB3"),
         (Frame(None, YU12, 64, 48), "got NoneType"),
@@ -97,14 +98,14 @@ def test_read_only_memory_is_fine():
         (Frame(np.zeros((48, 64, 4), np.uint8), RGB3, 64, 48), "of shape (48, 64, 4)"),
         (Frame(red().astype(np.float32), RGB3, 64, 48), "got float32"),
         (Frame(red().astype(np.int8), RGB3, 64, 48), "got int8"),
-        (Frame(red()[..., ::-1], RGB3, 64, 48), "a view for RGB3, expected a C-contiguous"),
+        (Frame(red()[..., ::-1], RGB3, 64, 48), "a view for RGB3, expected a uint8 array"),
         (Frame(red(128)[:, ::2], RGB3, 64, 48), "try ascontiguousarray()"),
         (Frame(red()[..., 0], GREY, 64, 48), "a view for GREY"),
-        (Frame(red(), GREY, 64, 48), "for GREY, expected a C-contiguous uint8 array of shape (48, 64)"),
-        (Frame(red_planes(), YU12, 64, 50), "expected a C-contiguous uint8 array of shape (75, 64)"),
-        (Frame(np.zeros((70, 63), np.uint8), YU12, 63, 47), "expected even sides: 4:2:0 halves the planes"),
-        (Frame(b"\xff\xd8", JPEG, 64, 48), "got a frame in JPEG, expected RGB3, GREY or YU12"),
-        (Frame(red(), "BGR3", 64, 48), "got a frame in BGR3"),
+        (Frame(red(), GREY, 64, 48), "for GREY, expected a uint8 array of shape (48, 64)"),
+        (Frame(red_planes(), YU12, 64, 50), "expected a uint8 array of shape (75, 64), C-contiguous"),
+        (Frame(np.zeros((70, 63), np.uint8), YU12, 63, 47), "expected even sides, or three arrays"),
+        (Frame(b"\xff\xd8", JPEG, 64, 48), "got a frame in JPEG, expected one of YUYV"),
+        (Frame(red(), "H264", 64, 48), "got a frame in H264"),
         (Frame(np.zeros((0, 64, 3), np.uint8), RGB3, 64, 0), "got a frame of 64x0, expected 1 to 65500"),
         (Frame(np.zeros((1, 65501, 3), np.uint8), RGB3, 65501, 1), "got a frame of 65501x1"),
     ],
@@ -167,7 +168,7 @@ async def begun(slow):
 def test_a_cancelled_encode_ends_when_the_thread_is_done_with_the_memory(monkeypatch, image):
     async def main():
         slow = SlowJpeg()
-        monkeypatch.setattr(turbojpeg, "simplejpeg", slow)
+        monkeypatch.setattr(planes, "simplejpeg", slow)
         encoder = TurboJpegEncoder()
         task = asyncio.create_task(encoder.encode(Frame(image, RGB3, 64, 48)))
         await begun(slow)
@@ -187,7 +188,7 @@ def test_a_cancelled_encode_ends_when_the_thread_is_done_with_the_memory(monkeyp
 def test_the_event_loop_runs_on_beside_it(monkeypatch):
     async def main():
         slow = SlowJpeg()
-        monkeypatch.setattr(turbojpeg, "simplejpeg", slow)
+        monkeypatch.setattr(planes, "simplejpeg", slow)
         encoder = TurboJpegEncoder()
         task = asyncio.create_task(encoder.encode(Frame(red(), RGB3, 64, 48)))
         await begun(slow)
@@ -224,3 +225,119 @@ def test_a_closed_encoder_can_be_used_again():
             encoder.close()
 
     asyncio.run(main())
+
+
+class GatedJpeg:
+    """Stands in for simplejpeg: each encode ends when it is let go, and says what it was given."""
+
+    def __init__(self):
+        self.begun = []
+        self.go_on = {}
+
+    def encode_jpeg_yuv_planes(self, y, u, v, quality):
+        shade = int(y[0, 0])
+        self.begun.append(shade)
+        assert self.go_on.setdefault(shade, threading.Event()).wait(10)
+        if shade == 99:
+            raise ValueError("no 99")
+        return bytes([int(y[0, 0])])
+
+    def let_go(self, shade):
+        self.go_on.setdefault(shade, threading.Event()).set()
+
+
+def grey(shade, capture_us=0):
+    return Frame(np.full((48, 64), shade, np.uint8), GREY, 64, 48, capture_us=capture_us)
+
+
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+def test_quick_encoding_takes_the_frame_as_it_is_one_at_a_time():
+    async def main():
+        encoder = TurboJpegEncoder(90, StepClock(), workers=2)
+        for index in range(1, 4):
+            job = await encoder.take(grey(7, index * 10_000))  # it costs 1000 us by that clock
+            assert type(job) is Done
+            assert whole(job.result().data)
+        assert encoder.waits == 0
+        encoder.close()
+
+    asyncio.run(main())
+
+
+def test_slow_encoding_goes_on_while_the_next_frame_is_read(monkeypatch):
+    async def main():
+        gate = GatedJpeg()
+        monkeypatch.setattr(planes, "simplejpeg", gate)
+        encoder = TurboJpegEncoder(90, StepClock(), workers=2)
+        encoder._cost_us = 6_000
+        frames = [grey(shade, 10_000 * shade) for shade in (1, 2, 3)]
+        first = await encoder.take(frames[0])
+        frames[0].data[:] = 200  # the source has it again
+        second = await encoder.take(frames[1])
+        frames[1].data[:] = 200
+        await until(lambda: gate.begun == [1, 2] or gate.begun == [2, 1])
+        third = asyncio.create_task(encoder.take(frames[2]))
+        await asyncio.sleep(0.01)
+        assert not third.done()  # two are the most: it waits, and nothing is copied
+        assert encoder.waits == 1
+        gate.let_go(2)
+        await until(third.done)
+        gate.let_go(1)
+        gate.let_go(3)
+        jobs = [first, second, third.result()]
+        assert [(await job).data for job in jobs] == [b"\1", b"\2", b"\3"]
+        encoder.close()
+
+    asyncio.run(main())
+
+
+def test_a_slow_frame_that_fails_says_so_in_its_job(monkeypatch):
+    async def main():
+        gate = GatedJpeg()
+        monkeypatch.setattr(planes, "simplejpeg", gate)
+        encoder = TurboJpegEncoder(90, StepClock(), workers=2)
+        encoder._cost_us = 1_000_000
+        gate.let_go(99)
+        job = await encoder.take(grey(99, 1))
+        with pytest.raises(EncodeError, match="no 99"):
+            await job
+        with pytest.raises(EncodeError, match="expected a uint8 array"):
+            await encoder.take(Frame(b"", GREY, 64, 48))
+        encoder.close()
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_take_ends_when_the_copy_is_made(monkeypatch):
+    async def main():
+        begun, go_on = threading.Event(), threading.Event()
+        prepare = planes.Splitter.prepare
+
+        def slow(self, frame, own=False):
+            begun.set()
+            assert go_on.wait(10)
+            return prepare(self, frame, own)
+
+        monkeypatch.setattr(planes.Splitter, "prepare", slow)
+        encoder = TurboJpegEncoder(90, StepClock(), workers=2)
+        encoder._cost_us = 1_000_000
+        task = asyncio.create_task(encoder.take(grey(5, 1)))
+        await until(begun.is_set)
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0.002)
+            assert not task.done()
+        go_on.set()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        encoder.close()
+
+    asyncio.run(main())
+
+
+def test_there_are_no_more_workers_than_processors():
+    assert 1 <= TurboJpegEncoder().workers <= 4

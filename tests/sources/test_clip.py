@@ -304,7 +304,7 @@ def test_a_conversion_that_fails_is_a_bad_frame(opened, tmp_path):
         def reformat(self, *args, **options):
             raise ValueError("Cannot convert")
 
-    clip._reformatter = Failing()
+    clip._planes._reformatter = Failing()
     with pytest.raises(BadFrame, match="cannot be converted: cannot convert"):
         clip.next()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from manyeyes.core.frame import GREY, YU12
-from manyeyes.sources.glyphs import glyph
+from manyeyes.glyphs import glyph
 from manyeyes.sources.placeholder import draw
 
 NOON_US = 1795000000 * 1000000

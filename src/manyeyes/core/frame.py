@@ -12,18 +12,35 @@ TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name
 if TYPE_CHECKING:
     from typing import Any
 
-# The formats a frame can have, named as V4L2's four-character codes name them.
+# The formats a frame can have, named as V4L2's four-character codes name them. The data of all but JPEG is an array of
+# uint8, or a tuple of such; rows are contiguous, and may have padding between them where a driver left some.
 JPEG = "JPEG"
-RGB3 = "RGB3"  # (height, width, 3) uint8, C-contiguous: R, G, B
-GREY = "GREY"  # (height, width) uint8
-YU12 = "YU12"  # planar 4:2:0, full range: height rows of Y, then U, then V, as (height * 3 // 2, width) uint8
+RGB3 = "RGB3"  # (height, width, 3): R, G, B
+BGR3 = "BGR3"  # B, G, R
+RGBP = "RGBP"  # (height, width * 2): little-endian words of 5, 6 and 5 bits
+GREY = "GREY"  # (height, width)
+# Packed 4:2:2: (height, width * 2), the width rounded up to even.
+YUYV = "YUYV"
+YVYU = "YVYU"
+UYVY = "UYVY"
+VYUY = "VYUY"
+# Half planar: a tuple of Y and of the colours in turn (U first in NV12 and NV16, which have 4:2:0 and 4:2:2).
+NV12 = "NV12"
+NV21 = "NV21"
+NV16 = "NV16"
+NV61 = "NV61"
+# Planar: a tuple of Y, U and V (Y, V and U in YV12). YU12 with even sides may be one C-contiguous array of
+# (height * 3 // 2, width) instead: height rows of Y, then U, then V.
+YU12 = "YU12"
+YV12 = "YV12"
+YUV422P = "422P"
 
 
 class Frame:
     """One picture.
 
     Args:
-        data: The bytes of a JPEG, or for a raw format an array of the shape named beside that
+        data: The bytes of a JPEG, or for a raw format an array (or arrays) of the shape named beside that
             format above. Raw data may be memory that its source will overwrite at the next
             `read()`: encode or copy it before.
         format: One of this module's constants.
@@ -38,7 +55,7 @@ class Frame:
 
     __slots__ = (
         "_part", "capture_us", "checked", "data", "encode_begin_us", "encode_end_us", "format", "height",
-        "placeholder", "seq", "wall_us", "width",
+        "limited", "placeholder", "seq", "wall_us", "width",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +77,7 @@ class Frame:
         self.wall_us = wall_us
         self.placeholder = placeholder
         self.checked = checked
+        self.limited = False  # raw data has black at 16 and white at 235; set by the source, for the encoder
         self.seq = 0  # given by the hub when it publishes
         self.encode_begin_us = 0
         self.encode_end_us = 0

@@ -7,15 +7,21 @@ may change from JPEG to raw and back while it runs.
 from typing import TYPE_CHECKING
 
 from ..aio.compat import CLOCK
-from ..aio.encoder import Encoder
+from ..aio.encoder import Done, Encoder
 from ..core.frame import JPEG, Frame
+from .finish import Finish
+from .overlay import Overlay
 from .passthrough import PassThrough
 from .turbojpeg import DEFAULT_QUALITY, TurboJpegEncoder
+from .turn import FLIPS, ROTATIONS, Turn
 
 if TYPE_CHECKING:
     from ..aio.compat import Clock
+    from ..aio.encoder import Job
 
-__all__ = ["DEFAULT_QUALITY", "HostEncoder", "PassThrough", "TurboJpegEncoder"]
+__all__ = [
+    "DEFAULT_QUALITY", "FLIPS", "ROTATIONS", "Finish", "HostEncoder", "Overlay", "PassThrough", "TurboJpegEncoder", "Turn",
+]  # fmt: skip
 
 
 class HostEncoder(Encoder):
@@ -24,11 +30,12 @@ class HostEncoder(Encoder):
     Args:
         quality: 1 to 100; may be changed at any time, for the frames after that.
         clock: For the times on encoded frames.
+        finish: What is done to each picture; JPEGs are passed through only where that is nothing.
     """
 
-    def __init__(self, quality: int = DEFAULT_QUALITY, clock: "Clock" = CLOCK) -> None:
+    def __init__(self, quality: int = DEFAULT_QUALITY, clock: "Clock" = CLOCK, finish: Finish | None = None) -> None:
         self._passthrough = PassThrough()
-        self._turbojpeg = TurboJpegEncoder(quality, clock)
+        self._turbojpeg = TurboJpegEncoder(quality, clock, finish)
         self.quality = quality
 
     async def encode(self, frame: Frame) -> Frame:
@@ -39,10 +46,26 @@ class HostEncoder(Encoder):
             EncodeError: If it cannot be made one.
         """
         if frame.format == JPEG:
-            return await self._passthrough.encode(frame)
+            frame = await self._passthrough.encode(frame)
+            if not self._turbojpeg.finish.wants(frame):
+                return frame
         self._turbojpeg.quality = self.quality
         return await self._turbojpeg.encode(frame)
 
+    async def take(self, frame: Frame) -> "Job":
+        """Return when the frame's data is not needed any more, with the JPEG that is being made.
+
+        Raises:
+            BadFrame: If it was to be a JPEG and is not a whole one.
+            EncodeError: If it cannot be made one.
+        """
+        if frame.format == JPEG:
+            frame = await self._passthrough.encode(frame)
+            if not self._turbojpeg.finish.wants(frame):
+                return Done(frame)
+        self._turbojpeg.quality = self.quality
+        return await self._turbojpeg.take(frame)
+
     def close(self) -> None:
-        """End the encoding thread; the next raw frame starts another."""
+        """End the encoding threads; the next raw frame starts others."""
         self._turbojpeg.close()

@@ -8,6 +8,7 @@ What is a scheme and what is a path, in this order:
 
 1. `test:`, and whatever else is in the table, is a scheme, even where a file has that name (`./test:` is
    the file). One letter is never a scheme: `C:\clip.mp4` is a path.
+   So is `/dev/videoN`, and what is in `/dev/v4l`, there or not: a camera may come.
 2. What exists as a path is that path, whatever is in its name: a `?` or a `:` too.
 3. What exists as a path before its first `?` is that path with options: `clip.mp4?size=640x480`.
 4. What looks like a scheme is one we don't know: ConfigError with the nearest that we do.
@@ -25,6 +26,7 @@ from urllib.parse import unquote, urlsplit
 from ..aio.compat import CLOCK
 from ..aio.source import Source
 from ..core.errors import ConfigError, SourceNotFound, SourceUnsupported
+from ._v4l2_names import VIDEO_MAJOR, is_node
 from .request import Opener, Request, Size, parse_size, without_credentials
 
 if TYPE_CHECKING:
@@ -34,9 +36,19 @@ __all__ = ["open_source", "parse_size", "refuse_bad", "register", "schemes", "wi
 
 # scheme -> module of this package with `open_url(request)`, or the function itself.
 _SCHEMES: dict[str, str | Opener] = {
+    "exec": "exec",
+    "http": "http",
+    "https": "http",
+    "rpicam": "rpicam",
+    "rtsp": "rtsp",
+    "screen": "screen",
     "test": "pattern",
+    "v4l2": "v4l2",
 }
-# The same for paths, by what is there.
+# Python package -> the extra of ours that brings it.
+_EXTRAS = {"av": "video"}
+# The modules for paths, by what is there.
+_DEVICE = "v4l2"
 _FOLDER = "folder"
 _FILE = "video"
 
@@ -77,12 +89,18 @@ def open_source(url: str, *, size: Size | None = None, fps: float | None = None,
     if scheme in _SCHEMES:
         address, _, query = address.partition("?")
         return _opener(_SCHEMES[scheme], shown)(Request(url, address, query, size, fps, clock))
+    path, _, query = url.partition("?")
+    if is_node(path):
+        return _opener(_DEVICE, shown)(Request(url, path, query, size, fps, clock))
     path, query = _path(url, shown)
     try:
-        mode = os.stat(path).st_mode
+        there = os.stat(path)
     except OSError as error:
         hint = f"; did you mean {url}:" if url in _SCHEMES else ""
         raise SourceNotFound(f"{shown}: {(error.strerror or 'cannot be read').lower()}{hint}", shown) from None
+    mode = there.st_mode
+    if stat.S_ISCHR(mode) and os.major(there.st_rdev) == VIDEO_MAJOR:
+        return _opener(_DEVICE, shown)(Request(url, path, query, size, fps, clock))
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
         raise SourceUnsupported(f"{shown}: neither a file nor a folder: expected {_expected()}", shown)
     module = _FOLDER if stat.S_ISDIR(mode) else _FILE
@@ -146,10 +164,8 @@ def _opener(entry: str | Opener, shown: str) -> Opener:
     try:
         opener: Opener = import_module(f".{entry}", __name__).open_url
     except ModuleNotFoundError as error:
-        # Each module's docstring names what it needs; the extras are named after the modules.
-        message = (
-            f"{shown}: needs the Python package {error.name!r}, not installed; try: pip install 'manyeyes[{entry}]'"
-        )
+        what = f"manyeyes[{_EXTRAS[error.name]}]" if error.name in _EXTRAS else error.name
+        message = f"{shown}: needs the Python package {error.name!r}, not installed; try: pip install '{what}'"
         raise SourceUnsupported(message, shown) from error
     return opener
 

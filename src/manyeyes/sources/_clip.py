@@ -8,7 +8,7 @@ missing timestamp and one that makes no sense are all the same case: one picture
 import os
 from collections import deque
 from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import av
 import av.error
@@ -16,20 +16,21 @@ import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 from av.stream import Disposition
-from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from ..core.errors import BadFrame, SourceEnded, SourceError, SourceNotFound, SourceUnsupported
 from ..core.frame import JPEG, YU12
 from ..core.jpeg import whole
+from ._planes import Planes, reason
 from .request import Size
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
 
 # Between two pictures of a slide show there may be seconds; more is a broken timestamp.
 LONGEST_GAP_US = 10000000
 _DEFAULT_RATE = 25  # what FFmpeg assumes too where a file has none
 _FASTEST_RATE = 240  # above it a "rate" is the time base of a file that does not know its rate
-_UNSPECIFIED, _FULL_RANGE = 2, 2  # AVCOL_SPC_UNSPECIFIED, AVCOL_RANGE_JPEG
 
 
 Data = bytes | bytearray | npt.NDArray[np.uint8]
@@ -81,7 +82,7 @@ class Clip:
         self._gap_us = 0
         self._decode_jpeg = False
         self._buffer = np.empty((0, 0), np.uint8)
-        self._reformatter = VideoReformatter()
+        self._planes = Planes(shown)
         self._open()
 
     def limit(self, fps: float | None) -> None:
@@ -100,12 +101,13 @@ class Clip:
             if self._frames:
                 frame = self._frames.popleft()
                 if self._wanted(frame.pts, frame.time_base):
-                    return self._picture(*self._planes(frame), YU12)
+                    self._buffer, width, height = self._planes.convert(frame, self.size, self._buffer)
+                    return self._picture(self._buffer, width, height, YU12)
                 continue
             try:
                 packet = next(self._packets, None)
             except (av.error.FFmpegError, OSError) as error:
-                raise SourceEnded(f"{self._shown}: broke while it was read: {_reason(error)}", self._shown) from error
+                raise SourceEnded(f"{self._shown}: broke while it was read: {reason(error)}", self._shown) from error
             if packet is None:
                 self._rewind()
             elif not self.passed_through:
@@ -160,7 +162,7 @@ class Clip:
             empty = os.path.getsize(self._file.removeprefix("file:")) == 0
         except OSError:
             empty = False
-        what = "the file is empty" if empty else _reason(error)
+        what = "the file is empty" if empty else reason(error)
         return SourceUnsupported(f"{self._shown}: no video that PyAV can open: {what}", self._shown)
 
     def _choose(self, container: InputContainer) -> VideoStream:
@@ -216,38 +218,4 @@ class Clip:
         try:
             self._frames.extend(packet.decode())
         except (av.error.FFmpegError, OSError) as error:
-            raise BadFrame(f"{self._shown}: a picture cannot be decoded: {_reason(error)}") from error
-
-    def _planes(self, frame: VideoFrame) -> tuple[npt.NDArray[np.uint8], int, int]:
-        """Return a decoded frame as YU12, with its width and height."""
-        # Scaling gives the size that is asked for; else an odd side is cropped, which keeps pixels as they are.
-        width, height = self.size or (frame.width & ~1, frame.height & ~1)
-        if not (width and height):
-            raise BadFrame(f"{self._shown}: a picture of {frame.width}x{frame.height} is too small for 4:2:0")
-        unknown = frame.colorspace == _UNSPECIFIED and frame.color_range != _FULL_RANGE and not frame.format.is_rgb
-        try:
-            full = self._reformatter.reformat(
-                frame,
-                width=self.size and width,
-                height=self.size and height,
-                format="yuvj420p",
-                src_colorspace=Colorspace.ITU709 if unknown and frame.height >= 720 else None,
-                dst_colorspace=Colorspace.ITU601,
-            )
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise BadFrame(f"{self._shown}: a picture cannot be converted: {_reason(error)}") from error
-        if self._buffer.shape != (height * 3 // 2, width):
-            self._buffer = np.empty((height * 3 // 2, width), np.uint8)
-        flat, begin = self._buffer.reshape(-1), 0
-        for plane, half in zip(full.planes, (1, 2, 2), strict=True):
-            rows, columns = height // half, width // half
-            # A plane's lines are longer than the picture, for the decoder's alignment.
-            lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-            flat[begin : begin + rows * columns].reshape(rows, columns)[:] = lines[:rows, :columns]
-            begin += rows * columns
-        return self._buffer, width, height
-
-
-def _reason(error: Exception) -> str:
-    """Return what FFmpeg or the system says, without number and file name."""
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+            raise BadFrame(f"{self._shown}: a picture cannot be decoded: {reason(error)}") from error

@@ -15,7 +15,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from .glyphs import CELL_WIDTH, Plane, draw_text, largest_scale, text_size
+from ..glyphs import CELL_WIDTH, Plane, draw_text, largest_scale, text_size
 
 UNITS = 24
 STRIP_TOP = 21

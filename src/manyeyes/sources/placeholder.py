@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..core.frame import GREY, YU12, Frame
-from .glyphs import CELL_HEIGHT, CELL_WIDTH, Plane, draw_text, largest_scale, text_size
+from ..glyphs import CELL_HEIGHT, CELL_WIDTH, Plane, draw_text, largest_scale, text_size
 
 # Full-range BT.601, as a JPEG holds it: a night blue, and a bar in amber.
 _PAPER = (30, 142, 124)

@@ -3,7 +3,7 @@ import string
 import numpy as np
 import pytest
 
-from manyeyes.sources.glyphs import draw_text, glyph, largest_scale, text_size
+from manyeyes.glyphs import draw_text, glyph, largest_scale, text_size
 
 DRAWABLE = (
     string.ascii_uppercase

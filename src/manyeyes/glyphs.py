@@ -1,7 +1,7 @@
 """Text for pictures: a bitmap font of 5 by 7 dots, drawn straight into a plane of pixels.
 
 It is here so that a picture can say something on a machine that has no font and no imaging
-library: the test pattern's clock and counter, and the placeholder that a lost camera shows. There are
+library: the test pattern's clock, the placeholder that a lost camera shows, the overlay. There are
 capitals, digits and punctuation; small letters are drawn as capitals, and what the font lacks as a box.
 Text grows by whole factors only, so that its edges stay sharp, which is also what JPEG likes least
 to blur. A character's cell is 6 dots wide, of which the last is the gap, and 7 high.
