@@ -1,4 +1,4 @@
-"""Compiles the two C programs of the benchmarks, when they are newer than what was built last."""
+"""Compiles the C files of the benchmarks, when they are newer than what was built last."""
 
 import os
 import shutil
@@ -17,8 +17,12 @@ def compiler() -> str | None:
 
 
 def build(name: str) -> Path:
-    """Return the program made of `NAME.c`; ends the benchmark with a sentence where that can't be had."""
-    source, program = HERE / f"{name}.c", BUILD / name
+    """Return what is made of a C file; ends the benchmark with a sentence where that can't be had.
+
+    Args:
+        name: `NAME` is a program, `NAME.so` a library to preload; both are made of `NAME.c`.
+    """
+    source, program = HERE / f"{name.removesuffix('.so')}.c", BUILD / name
     if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
         return program
     cc = compiler()
@@ -29,7 +33,8 @@ def build(name: str) -> Path:
     BUILD.mkdir(parents=True, exist_ok=True)
     # By a name of its own and a rename, so that two runs at once never execute half a file.
     fresh = BUILD / f"{name}.{os.getpid()}"
-    done = subprocess.run([cc, "-O2", "-Wall", "-o", fresh, source], capture_output=True, text=True)
+    kind = ["-shared", "-fPIC", "-pthread"] if name.endswith(".so") else []
+    done = subprocess.run([cc, "-O2", "-Wall", *kind, "-o", fresh, source, "-ldl"], capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{cc} can't compile {source.name}:\n{done.stderr}")
     fresh.replace(program)

@@ -77,26 +77,34 @@ class Running:
 
     def said(self) -> str:
         """Return the end of its log."""
-        self._log.seek(0)
-        return self._log.read()[-2000:]
+        return os.pread(self._log.fileno(), 1 << 20, 0).decode(errors="replace")[-2000:]
 
 
 @contextlib.contextmanager
-def running(arguments: list[str], prefix: tuple[str, ...] = (), core: int | None = None) -> Iterator[Running]:
+def running(
+    arguments: list[str],
+    prefix: tuple[str, ...] = (),
+    core: int | None = None,
+    environment: dict[str, str] | None = None,
+    port: int | None = None,
+) -> Iterator[Running]:
     """Run a server.
 
     Args:
         arguments: Its command.
         prefix: What to run it by (`ip netns exec NAME`).
         core: Which CPU it may use, or None.
+        environment: Variables of its own, beside this process's.
+        port: Of a server that is told its port, and says in its log that it listens.
     """
     with tempfile.TemporaryFile("w+") as log:
         words = [*prefix, *arguments]
-        server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True, env=_environment())
+        with _on_core(core):
+            server = subprocess.Popen(
+                words, stdout=subprocess.PIPE, stderr=log, text=True, env=_environment() | (environment or {})
+            )
         try:
-            if core is not None:
-                os.sched_setaffinity(server.pid, {core})
-            yield Running(server.pid, _port(server, arguments, log), log)
+            yield Running(server.pid, _port(server, arguments, log) if port is None else _told(server, port, log), log)
         finally:
             server.terminate()
             try:
@@ -108,11 +116,35 @@ def running(arguments: list[str], prefix: tuple[str, ...] = (), core: int | None
             server.stdout.close()
 
 
+@contextlib.contextmanager
+def _on_core(core: int | None) -> Iterator[None]:
+    """Have a process that is started in here run on one core, with every thread that it starts, from the first on."""
+    if core is None:
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
 def _environment() -> dict[str, str]:
     """Return the environment for servers: this source tree, and no debugging aids that cost time."""
     values = {key: value for key, value in os.environ.items() if key not in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE")}
     values["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent / "src"), values.get("PYTHONPATH")]))
     return values
+
+
+def _told(server: "subprocess.Popen[str]", port: int, log: IO[str]) -> int:
+    """Wait until the log says that the server listens. The log's own place is left alone: it is the writer's too."""
+    until_s = time.monotonic() + START_S
+    while b"istening" not in (said := os.pread(log.fileno(), 65536, 0)):
+        if server.poll() is not None or time.monotonic() > until_s:
+            raise RuntimeError(f"{server.args}: does not listen; it said: {said.decode(errors='replace')[-2000:]}")
+        time.sleep(0.02)
+    return port
 
 
 def _port(server: "subprocess.Popen[str]", arguments: list[str], log: IO[str]) -> int:

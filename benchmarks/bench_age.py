@@ -7,16 +7,14 @@ frames. `floor` isn't here: its frames carry no time. Needs root and iproute2; w
 """
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from statistics import median
 
 from _link import SERVER, LinkRefused, missing, thin_link
 from _report import show, skip
-from _servers import HERE, Material, command, running
+from _servers import Material, command, running
+from _viewers import one
 
 SETTINGS = ((14_000, "2mbit"), (150_000, "16mbit"))  # bytes of a frame, rate of the link
 CONTESTANTS = ("manyeyes", "publish", "portable")
@@ -29,13 +27,7 @@ def measure(name: str, material: Material, rate: str, seconds: float, skip_s: fl
         thin_link(rate) as (at_server, at_client),
         running(command(name, material, FPS, SERVER, 1), at_server) as server,
     ):
-        reader = [sys.executable, str(HERE / "_age_reader.py"), SERVER, str(server.port), str(seconds), str(skip_s)]
-        timeout_s = seconds + skip_s + 30
-        done = subprocess.run([*at_client, *reader], capture_output=True, text=True, timeout=timeout_s, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{name}: the reader said: {done.stderr.strip()}")
-    result: dict[str, float] = json.loads(done.stdout)
-    return result
+        return one(server, SERVER, "/stream.jpg?framing=length", (seconds, skip_s), at_client)
 
 
 def summary(size_bytes: int, rate: str, name: str, runs: list[dict[str, float]]) -> dict[str, object]:

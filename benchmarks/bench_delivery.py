@@ -11,17 +11,14 @@ publication cost per frame however many watch: it is part of the other rows, div
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from statistics import median
 
-from _build import build
 from _report import show
 from _servers import CONTESTANTS, Material, command, running
+from _viewers import cores, crowd
 
 SETTINGS = ((150_000, 200), (14_000, 400))  # bytes, viewers
 FPS = 30.0
@@ -30,25 +27,8 @@ BUSY = 0.97  # the floor needs a quarter of a core: it delivers less only where 
 
 def measure(name: str, material: Material, viewers: int, seconds: float, warm_up_s: float) -> dict[str, float]:
     """Run one contestant once; returns CPU microseconds per delivered frame, and the delivered fraction."""
-    cores = sorted(os.sched_getaffinity(0))
-    server_core, client_core = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
-    with running(command(name, material, FPS, viewers=viewers), core=server_core) as server:
-        options = ["-p", str(server.pid), "-w", str(warm_up_s)]
-        target = ["127.0.0.1", str(server.port), "/stream.jpg", str(viewers), str(seconds)]
-        client = subprocess.Popen([build("loadgen"), *options, *target], stdout=subprocess.PIPE, text=True)
-        try:
-            if client_core is not None:
-                os.sched_setaffinity(client.pid, {client_core})
-            output, _ = client.communicate(timeout=60 + warm_up_s + seconds)
-        finally:
-            if client.poll() is None:
-                client.kill()
-                client.wait()
-        if client.returncode:
-            raise RuntimeError(f"{name}: the load generator ended with {client.returncode}")
-        result = json.loads(output)
-        if result["alive"] < viewers:
-            print(f"{name}: {result['alive']} of {viewers} viewers left; it said: {server.said()}", file=sys.stderr)
+    with running(command(name, material, FPS, viewers=viewers), core=cores()[0]) as server:
+        result = crowd(server, "/stream.jpg", viewers, (seconds, warm_up_s))
     frames = result["total_bytes"] / material.part_bytes
     return {
         "cpu_us": result["server_cpu_s"] * 1e6 / frames if frames else float("inf"),

@@ -1,5 +1,6 @@
 """The benchmarks still run: each once, shortened, and only its shape is looked at, never a time."""
 
+import hashlib
 import importlib.util
 import json
 import math
@@ -25,7 +26,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 RUN_S = 150
 
 
-def run(name, *arguments):
+def run(name, *arguments, environment=None):
     """Run a benchmark; returns what it printed."""
     done = subprocess.run(
         [sys.executable, BENCHMARKS / f"{name}.py", *arguments],
@@ -33,6 +34,7 @@ def run(name, *arguments):
         text=True,
         timeout=RUN_S,
         check=False,
+        env=environment,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -86,6 +88,95 @@ def test_age_on_a_thin_link():
     for row in rows:
         assert row["age s, median"] > 0
         assert row["fps"] > 0
+
+
+def check_capture(rows, servers):
+    """The rows that `bench_capture --quick` prints; those of age are there where a thin link is possible."""
+    per_server = len(servers)
+    assert len(rows) in (2 * per_server, 3 * per_server)
+    measured = ["CPU us per encoded frame", "CPU us per delivered frame", "age ms behind 2 Mbit/s"]
+    assert [row["measured"] for row in rows] == [name for name in measured for _ in servers][: len(rows)]
+    assert [row["server"].split()[0] for row in rows] == (servers * 3)[: len(rows)]
+    for row in rows:
+        assert row["median"] > 0
+        assert row["delivered"] > 0
+    encoded, passed = rows[0], rows[per_server]
+    assert 100 < encoded["frame KB"] < 250
+    assert passed["frame KB"] == 150.0
+    assert passed["viewers"] == 5
+
+
+READ_CAMERA = """
+import asyncio, json, sys
+from hashlib import sha256
+from manyeyes.sources import open_source
+
+async def main(url, frames, tail):
+    source = open_source(url)
+    await source.open()
+    for _ in range(frames):
+        frame = await source.read()
+        data = bytes(frame.data)
+        print(json.dumps([frame.capture_us, data[:25].hex(), sha256(data[tail:]).hexdigest()]))
+    await source.close()
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+"""
+
+
+@pytest.mark.parametrize("size_bytes", [0, 14000], ids=["YUYV", "MJPG"])
+def test_the_camera_gives_its_pictures_on_a_grid_of_times(size_bytes, tmp_path, monkeypatch):
+    need_compiler()
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import _camera
+
+    camera = _camera.Camera(tmp_path / "pictures", size_bytes)
+    tail = 2 + _camera.STAMP_BYTES if size_bytes else 0
+    done = subprocess.run(
+        [sys.executable, "-c", READ_CAMERA, _camera.DEVICE, "20", str(tail)],
+        env=os.environ | camera.environment(),
+        capture_output=True,
+        text=True,
+        timeout=RUN_S,
+        check=True,
+    )
+    frames = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(frames) == 20
+    pictures = [path.read_bytes()[2 if size_bytes else 0 :] for path in sorted((tmp_path / "pictures").iterdir())]
+    known = {hashlib.sha256(picture).hexdigest() for picture in pictures}
+    begin_us = frames[0][0]
+    for capture_us, head, digest in frames:
+        ticks = round((capture_us - begin_us) * _camera.FPS / 1e6)
+        assert abs(capture_us - begin_us - ticks * 1e6 / _camera.FPS) <= 2
+        if size_bytes:  # all its pictures are one JPEG; each is handed out with its own time
+            assert bytes.fromhex(head)[6:] == b"TS:%016d" % capture_us
+        assert digest in known
+    if not size_bytes:
+        assert len(known) == len(pictures)
+        assert len({digest for _, _, digest in frames}) > 1
+
+
+def test_capture_from_a_camera():
+    need_compiler()
+    rows = rows_of("bench_capture", "--contestants", "manyeyes")
+    check_capture(rows, ["manyeyes"])
+
+
+@pytest.mark.skipif(not shutil.which("ustreamer"), reason="uStreamer is for `make bench`; no test needs it")
+def test_capture_compared_with_ustreamer():
+    need_compiler()
+    rows = rows_of("bench_capture")
+    check_capture(rows, ["ustreamer", "manyeyes"])
+    for theirs, ours in zip(rows[::2], rows[1::2], strict=True):
+        assert theirs["times ustreamer"] == 1
+        assert ours["times ustreamer"] > 0
+        assert ours["target"] is None or ours["target"] < 1
+
+
+def test_capture_is_skipped_where_ustreamer_is_missing():
+    environment = os.environ | {"USTREAMER": "/no/such/ustreamer"}
+    result = json.loads(run("bench_capture", "--quick", "--json", environment=environment))
+    assert "uStreamer not found" in result["skipped"]
 
 
 @pytest.mark.browser
