@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import simplejpeg
 
-from manyeyes import __version__
-from manyeyes.cli import COMMANDS, RUN_SOURCE, build_parser, build_run_parser, main, parse, parse_run, settings_from
+from manyeyes import __version__, server
+from manyeyes import arguments as parsers
+from manyeyes.arguments import build_parser, parse, parse_run
+from manyeyes.cli import COMMANDS, main, settings_from
 from manyeyes.config import Settings
 from manyeyes.core.multipart_parser import MultipartParser
 from tests.conftest import require
@@ -326,13 +329,14 @@ def test_help_names_every_option_and_fits_a_terminal(capsys, monkeypatch):
     assert destinations - set(Settings.model_fields) == {"help", "version", "verbose", "sources"}
 
 
-def test_help_of_run(capsys, monkeypatch):
+@pytest.mark.parametrize("command", ["run", "sources", "snapshot"])
+def test_help_of_the_other_commands(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit) as caught:
-        main(["run", "--help"])
+        main([command, "--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    for action in build_run_parser()._actions:
+    for action in getattr(parsers, f"build_{command}_parser")()._actions:
         assert all(option in text for option in action.option_strings)
     assert max(len(line) for line in text.splitlines()) <= 100
     document = Path(__file__).parent.parent / "docs" / "command-line.md"
@@ -342,7 +346,7 @@ def test_help_of_run(capsys, monkeypatch):
 def test_the_command_line_of_run():
     parsed = parse_run(["run", "main.py"])
     assert (parsed.script, parsed.arguments, parsed.source, parsed.port, parsed.open) == (
-        "main.py", [], RUN_SOURCE, None, False,
+        "main.py", [], None, None, False,
     )  # fmt: skip
     parsed = parse_run(["run", "--source", "a.mp4", "main.py", "--port", "0", "--open", "--", "--", "-x", "--port"])
     assert (parsed.script, parsed.arguments, parsed.source, parsed.port, parsed.open) == (
@@ -379,6 +383,101 @@ def test_without_pillow_run_says_what_to_install(monkeypatch, capsys):
     code, line = the_line(main(["run", __file__]), *capsys.readouterr())
     assert code == 2
     assert "pip install 'manyeyes[run]'" in line
+
+
+def test_snapshot_writes_one_fresh_picture(tmp_path):
+    path = tmp_path / "now.jpg"
+    for source in ("test:?size=320x240", "test:?size=320x240"):  # the second time in the place of the first
+        assert main(["snapshot", source, "-o", str(path), "--rotate", "90", "--overlay", "%H:%M"]) == 0
+        assert simplejpeg.decode_jpeg_header(path.read_bytes())[:2] == (320, 240)
+    assert [one.name for one in tmp_path.iterdir()] == ["now.jpg"]
+
+
+def test_snapshot_to_standard_output():
+    done = subprocess.run(
+        [*COMMAND, "snapshot", "test:?size=320x240", "-o", "-"],
+        capture_output=True,
+        env=ENVIRONMENT,
+        timeout=LIMIT_S,
+        check=True,
+    )
+    assert simplejpeg.decode_jpeg_header(done.stdout)[:2] == (240, 320)
+
+
+def test_snapshot_of_a_camera_that_is_not_there_says_why(capsys, tmp_path):
+    path = tmp_path / "now.jpg"
+    code, line = the_line(
+        main(["snapshot", "/dev/video987", "-o", str(path), "--timeout", "0.5"]), *capsys.readouterr()
+    )
+    assert code == 1
+    assert "/dev/video987" in line
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "-o"),
+        (["test:"], "-o"),
+        (["test:", "-o", "x.jpg", "--timeout", "0"], "seconds"),
+        (["nothing.mp4", "-o", "x.jpg"], "nothing.mp4"),
+        (["test:", "-o", "x.jpg", "--rotate", "45"], "--rotate 45"),
+        (["test:", "-o", "x.jpg", "--flip", "x"], "--flip x"),
+        (["test:", "-o", "x.jpg", "--overlay", ""], "overlay"),
+        (["test:", "-o", "x.jpg", "--control", "brightness"], "NAME=VALUE"),
+    ],
+)
+def test_a_wrong_command_line_of_snapshot_is_one_clear_line(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code: object
+    try:
+        code = main(["snapshot", *arguments])
+    except SystemExit as error:
+        code = error.code
+    code, line = the_line(code, *capsys.readouterr())
+    assert code == 2
+    assert words in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_snapshot_that_cannot_be_written_is_one_clear_line(capsys, tmp_path):
+    code, line = the_line(
+        main(["snapshot", "test:?size=320x240", "-o", str(tmp_path / "no" / "x.jpg")]), *capsys.readouterr()
+    )
+    assert (code, "no such file" in line) == (1, True)
+
+
+def test_sources_lists_cameras_and_what_else_there_is(capsys):
+    assert main(["sources"]) == 0
+    text = capsys.readouterr().out
+    assert "test:" in text
+    assert "rtsp:" in text
+    assert main(["sources", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert isinstance(listed["cameras"], list)
+    assert {"test", "http", "v4l2"} <= set(listed["schemes"])
+
+
+def test_without_a_source_it_is_the_first_camera(monkeypatch):
+    monkeypatch.setattr(server, "default_device", lambda: "/dev/video7")
+    assert (server.default_source(), server.default_source("x:")) == ("/dev/video7", "/dev/video7")
+    monkeypatch.setattr(server, "default_device", lambda: None)
+    assert (server.default_source(), server.default_source("x:")) == ("test:", "x:")
+
+
+def test_a_control_where_no_camera_has_one_ends_it_before_it_starts(capsys):
+    code, line = the_line(main(["test:", "--control", "brightness=3", "--port", "0"]), *capsys.readouterr())
+    assert (code, "brightness" in line) == (2, True)
+
+
+def test_exit_on_lost_ends_with_1_and_the_reason():
+    process = Process("/dev/video987", "--port", "0", "--always-on", "--exit-on-lost", "1")
+    process.line()
+    code, _, errors = process.end()
+    assert code == 1
+    assert "cam: lost for 1 s: /dev/video987" in errors.splitlines()[-1]
+    assert "--exit-on-lost" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
 
 
 def test_version(capsys):
@@ -418,6 +517,22 @@ def test_options_become_settings():
                 "--linger",
                 "0",
                 "--always-on",
+                "--rotate",
+                "90",
+                "--flip",
+                "h",
+                "--overlay",
+                "%H",
+                "--drop-same",
+                "2",
+                "--exit-on-lost",
+                "9",
+                "--control",
+                "brightness=3",
+                "--control",
+                "gain=1",
+                "--control",
+                "gain=2",
                 "-v",
                 "y.mp4",
             ]
@@ -435,6 +550,12 @@ def test_options_become_settings():
         "quality": 9,
         "linger_s": 0,
         "always_on": True,
+        "rotate": 90,
+        "flip": "h",
+        "overlay": "%H",
+        "controls": {"brightness": "3", "gain": "2"},
+        "drop_same_s": 2,
+        "exit_on_lost_s": 9,
     }
 
 

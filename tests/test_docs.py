@@ -9,7 +9,7 @@ import pytest
 
 import manyeyes
 from manyeyes.aio import camera
-from manyeyes.cli import parse
+from manyeyes.arguments import parse
 from manyeyes.config import Settings
 from manyeyes.delivery import connection, http, viewers
 

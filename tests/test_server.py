@@ -11,13 +11,15 @@ import threading
 
 import numpy as np
 import pytest
+import simplejpeg
 
 import manyeyes
 from manyeyes import server as server_module
 from manyeyes.config import CameraSettings, Settings
-from manyeyes.core.errors import ConfigError, HubClosed, ManyeyesError
+from manyeyes.core.errors import ConfigError, HubClosed, ManyeyesError, SourceError
 from manyeyes.core.jpeg import inspect
 from manyeyes.core.multipart import BROWSER
+from manyeyes.core.multipart_parser import MultipartParser
 from manyeyes.server import Hub, Server, make_camera, open_camera, serve
 from manyeyes.testing import FakeSource, SlowViewer, fake_jpeg, fake_jpeg_number
 from tests.delivery.wire import GET, Client, until
@@ -475,3 +477,65 @@ def test_the_limit_of_open_files_is_raised_or_obeyed(monkeypatch, caplog):
         assert server_module._connections(wanted) == expected
         assert asked == raised
         assert bool(caplog.records) == (expected < wanted)
+
+
+def test_pictures_are_turned_and_written_on(tmp_path):
+    """For raw frames and for JPEGs; the size in /status is that of what viewers see."""
+    encoded = simplejpeg.encode_jpeg(np.full((48, 64, 3), 90, np.uint8))
+    (tmp_path / "a.jpg").write_bytes(encoded)
+
+    async def main():
+        async with Server("raw=test:?size=320x240", f"jpeg={tmp_path}", port=0, rotate=270, overlay="x") as server:
+            for camera, (width, height) in zip(server.cameras, ((320, 240), (64, 48)), strict=True):
+                frame = await camera.snapshot()
+                assert simplejpeg.decode_jpeg_header(frame.data)[:2] == (width, height)
+                assert (camera.status()["width"], camera.status()["height"]) == (height, width)
+
+    asyncio.run(main())
+
+
+def test_a_missing_camera_shows_a_placeholder_and_its_snapshot_is_a_503():
+    async def main():
+        async with Server("/dev/video987", port=0) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"GET /stream.jpg HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await reader.readline()).split()[1] == b"200"
+            parser = MultipartParser("frame")
+            await reader.readuntil(b"\r\n\r\n")
+            parts = []
+            while len(parts) < 2:  # once a second
+                parts += parser.feed(await reader.read(65536))
+            writer.close()
+            for headers, body in parts:
+                assert simplejpeg.decode_jpeg_header(body)[:2] == (480, 640)
+                assert "/dev/video987" in headers["x-placeholder"]
+            assert float(parts[1][0]["x-timestamp"]) > float(parts[0][0]["x-timestamp"])
+            with pytest.raises(SourceError, match="/dev/video987"):
+                await server.cameras[0].snapshot()
+            assert server.cameras[0].status()["frames"] == 0
+
+    asyncio.run(main())
+
+
+def test_frames_that_are_the_same_are_left_out(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(simplejpeg.encode_jpeg(np.full((48, 64, 3), 90, np.uint8)))
+
+    async def main():
+        async with Server(str(tmp_path), port=0, drop_same_s=60, fps=100) as server:
+            camera = server.cameras[0]
+            subscription = camera.hub.subscribe()
+            while camera.capture.frames < 5:
+                await asyncio.sleep(0.01)
+            assert camera.hub.published == 1
+            assert camera.status()["same_frames"] >= 3
+            subscription.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"rotate": 45}, {"flip": "x"}, {"overlay": ""}, {"overlay": "a\nb"}, {"drop_same_s": -1}]
+)
+def test_wrong_picture_options_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        Server("test:", **wrong)

@@ -28,7 +28,8 @@ PAGE = "src/manyeyes/web/page"
 PAGE_ON_CAM = "oncam/page/index.html.gz"
 BUILD = ROOT / "build" / "oncam"
 SHARED = ("core", "aio", "web")
-NOT_ON_CAM = {"oncam/manifest.py"}  # for who builds a firmware
+# For who builds a firmware; for a host, which asks for it.
+NOT_ON_CAM = {"oncam/manifest.py", "src/manyeyes/aio/placeholder.py"}
 
 # The budget: a little above what it is, so that growth is decided and does not just happen.
 MPY_BYTES = 54_000
@@ -135,6 +136,8 @@ def files() -> dict[str, str]:
         follow(path, library)
     found = {path.name: f"oncam/{path.name}" for path in own}
     for path in sorted(library):
+        if path.relative_to(ROOT).as_posix() in NOT_ON_CAM:
+            continue
         found["lib/" + path.relative_to(ROOT / "src").as_posix()] = path.relative_to(ROOT).as_posix()
     found["lib/manyeyes/web/page/index.html.gz"] = PAGE_ON_CAM
     return found

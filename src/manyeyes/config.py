@@ -6,7 +6,7 @@ got and what is expected. A bad setting ends the program before it starts anythi
 
 import os
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -49,6 +49,12 @@ class Settings(BaseModel):
     quality: Annotated[int, Field(ge=1, le=100)] = 85
     linger_s: Annotated[float, Field(ge=0, le=86400)] = 10
     always_on: bool = False
+    rotate: Literal[0, 90, 180, 270] = 0
+    flip: Literal["", "h", "v", "hv"] = ""
+    overlay: str | None = None
+    controls: dict[str, str] = {}
+    drop_same_s: Annotated[float, Field(ge=0, le=86400)] = 0
+    exit_on_lost_s: Annotated[float, Field(ge=1, le=86400)] | None = None
     stall_timeout_s: Annotated[float, Field(ge=1, le=86400)] = 30
     max_connections: Annotated[int, Field(ge=1, le=1000000)] = 2000
 
@@ -101,6 +107,22 @@ def parse_cameras(texts: list[str]) -> tuple[CameraSettings, ...]:
             )
         cameras.append(CameraSettings(name=name, source=source))
     return tuple(cameras)
+
+
+def parse_controls(texts: list[str]) -> dict[str, str]:
+    """Return the controls given on a command line as NAME=VALUE; the last of several wins.
+
+    Raises:
+        ConfigError: If one is not of this form.
+    """
+    controls = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            expected = "NAME=VALUE, as in brightness=128"
+            raise ConfigError(f"--control {text}: expected {expected}", "controls", text, expected)
+        controls[name] = value
+    return controls
 
 
 def _shown(source: str) -> str:

@@ -7,6 +7,7 @@ For programs: `Server(hub_or_source, ...)` is an async context manager. For the 
 """
 
 import asyncio
+import json
 import logging
 import resource
 import signal
@@ -16,7 +17,8 @@ from types import TracebackType
 
 from . import __version__
 from .aio.camera import Camera
-from .aio.capture import Capture
+from .aio.capture import LOST, Capture
+from .aio.distinct import DistinctHub
 from .aio.hub import Hub as BaseHub
 from .aio.push import PushHub
 from .config import CameraSettings, Settings, checked_name, parse_cameras, validated
@@ -24,12 +26,15 @@ from .core.errors import ConfigError, HubClosed, ManyeyesError, SourceError
 from .delivery.addresses import is_loopback, reachable, url
 from .delivery.connection import stream
 from .delivery.listener import Listener, bind
-from .encoders import HostEncoder
-from .sources import open_source, parse_size, refuse_bad
+from .encoders import Finish, HostEncoder, Overlay, Turn
+from .sources import open_source, parse_size, refuse_bad, schemes
+from .sources.devices import default_device, describe_devices, list_devices
 from .sources.placeholder import draw
 from .web.app import fault, make_app
 
 log = logging.getLogger("manyeyes")
+
+LOOK_S = 0.5  # how often --exit-on-lost looks
 
 
 class Hub(PushHub):
@@ -55,9 +60,15 @@ def make_camera(settings: CameraSettings, common: Settings) -> Camera:
         source = open_source(settings.source, size=size, fps=common.fps)
     except SourceError as error:
         raise ConfigError(str(error), "cameras", settings.source) from error
-    hub = BaseHub(settings.name)
+    if common.controls and hasattr(source, "preset"):
+        source.preset(common.controls)
+    hub = (
+        DistinctHub(settings.name, int(common.drop_same_s * 1000000)) if common.drop_same_s else BaseHub(settings.name)
+    )
+    overlay = Overlay(common.overlay) if common.overlay is not None else None
+    encoder = HostEncoder(common.quality, finish=Finish(Turn.of(common.rotate, common.flip), overlay))
     linger_us = None if common.always_on else int(common.linger_s * 1000000)
-    capture = Capture(source, hub, HostEncoder(common.quality), linger_us=linger_us, log=log.info, draw=draw)
+    capture = Capture(source, hub, encoder, linger_us=linger_us, log=log.info, draw=draw)
     if source.asked["fps"] is None:  # it has no rate of its own to set: frames are left out instead
         capture.limit.fps = common.fps or 0
     return Camera(hub, capture)
@@ -118,6 +129,10 @@ class Server:
         """Return the server of a command line."""
         server = cls(**{key: getattr(settings, key) for key in Settings.model_fields if key != "cameras"})
         server.cameras = [make_camera(camera, settings) for camera in settings.cameras]
+        captures = [camera.capture for camera in server.cameras if camera.capture is not None]
+        if settings.controls and not any(hasattr(capture.source, "preset") for capture in captures):
+            names = ", ".join(settings.controls)
+            raise ConfigError(f"--control {names}: no camera here has controls; V4L2 devices have", "controls", names)
         return server
 
     async def start(self) -> None:
@@ -231,8 +246,59 @@ async def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             if settings.open:
                 for one in server.urls:
                     log.info("reachable at %s", one)
-            await stop.wait()
+            lost = await _lost(server.cameras, settings.exit_on_lost_s, stop)
+            if lost:
+                raise ManyeyesError(f"{lost}; ended, as --exit-on-lost asks")
             log.info("stopping")
+
+
+async def _lost(cameras: list[Camera], limit_s: float | None, stop: asyncio.Event) -> str:
+    """Wait until the program is to stop, and return ""; or until a camera has been lost for too long: which, and why."""
+    while not stop.is_set():
+        try:
+            async with asyncio.timeout(None if limit_s is None else LOOK_S):
+                await stop.wait()
+        except TimeoutError:
+            pass
+        for camera in cameras:
+            capture = camera.capture
+            if limit_s is None or capture is None or capture.state != LOST:
+                continue
+            if camera.hub.clock.now_us() - capture.since_us >= limit_s * 1000000:
+                return f"{camera.name}: lost for {limit_s:g} s: {capture.reason}"
+    return ""
+
+
+def default_source(otherwise: str = "test:") -> str:
+    """Return what is shown where nothing is named: this machine's first camera, or else this."""
+    return default_device() or otherwise
+
+
+def describe_sources(as_json: bool) -> str:
+    """Return the cameras of this machine, and what else can be a source, as text or JSON."""
+    cameras = list_devices()
+    if as_json:
+        return json.dumps({"cameras": cameras, "schemes": schemes()}, indent=2)
+    others = ", ".join(f"{scheme}:" for scheme in schemes())
+    return f"{describe_devices(cameras) or 'no camera found'}\n\nalso: {others}, a video file, a folder of JPEGs"
+
+
+async def take_snapshot(settings: Settings, timeout_s: float) -> bytes:
+    """Return one fresh JPEG of the first camera, without a server.
+
+    Raises:
+        ConfigError: If a setting is wrong.
+        SourceError: If no picture came in time, with the reason.
+    """
+    camera = make_camera(settings.cameras[0], settings)
+    assert camera.capture is not None, "a camera with a source has a capture"
+    try:
+        await refuse_bad(camera.capture.source)
+    except SourceError as error:
+        raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
+    async with camera:
+        frame = await camera.snapshot(timeout_us=int(timeout_s * 1000000))
+    return bytes(frame.data)
 
 
 def run_script(

@@ -103,6 +103,25 @@ def test_the_newest_frame_wins_and_older_ones_go_back_counted(tmp_path):
     run(main)
 
 
+def test_a_rate_that_cannot_be_had_is_made_of_the_next_one(tmp_path):
+    async def main():
+        camera = FakeCamera({"YUYV": {(64, 48): [(1, 30)]}}, clock=FakeClock())
+        cam, _ = source(tmp_path, camera, fps=10)
+        await cam.open()
+        assert cam.given["fps"] == 30.0
+        shades = []
+        for number in range(9):
+            camera.fill(number)
+            await turns()
+            if cam._newest is not None:
+                shades.append(int((await cam.read()).data[0, 0]))
+        assert shades == [0, 3, 6]
+        assert (cam.skipped, cam.dropped) == (6, 0)
+        await cam.close()
+
+    run(main)
+
+
 def test_frames_go_on_while_one_is_held(tmp_path):
     async def main():
         cam, camera = source(tmp_path)

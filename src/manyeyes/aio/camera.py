@@ -95,6 +95,7 @@ class Camera:
         if hub.latest is not None:
             width, height = hub.latest.width, hub.latest.height
         row.update({"width": width, "height": height})
+        row.update(hub.counters())
         row["viewers"] = [viewer.row(now_us) for viewer in hub.viewers]
         return row
 
@@ -159,29 +160,31 @@ class Camera:
         elif "fps" in changes:
             capture.limit.fps = 0  # the source keeps its own rate now; an older limit must not hold it back
 
-    async def snapshot(self, max_age_us: int = 0) -> Frame:
+    async def snapshot(self, max_age_us: int = 0, timeout_us: int = 0) -> Frame:
         """Return one frame: the next that is captured from now on, unless an older one will do.
 
         Args:
             max_age_us: The newest frame is taken at once if it is not older than this.
+            timeout_us: How long to wait; 0: 3 s.
 
         Raises:
-            SourceNoSignal: If none came within 3 s, with the reason.
+            SourceNoSignal: If none came in time, with the reason.
             HubClosed: If the camera was closed, before or meanwhile.
         """
         asked_us = self.hub.clock.now_us()
+        timeout_us = timeout_us or SNAPSHOT_TIMEOUT_US
         latest = self.hub.latest
         if latest is not None and max_age_us and asked_us - latest.capture_us <= max_age_us and not latest.placeholder:
             return latest
         subscription = self.hub.subscribe(listed=False)
         try:
-            frame: Frame = await wait_for_us(_captured_after(subscription, asked_us), SNAPSHOT_TIMEOUT_US)
+            frame: Frame = await wait_for_us(_captured_after(subscription, asked_us), timeout_us)
             return frame
         except StopAsyncIteration:
             raise HubClosed(f"camera {self.name} was closed")
         except asyncio.TimeoutError:
             reason = self.capture.reason if self.capture is not None else ""
-            raise SourceNoSignal(reason or f"no frame within {SNAPSHOT_TIMEOUT_US // 1000000} s")
+            raise SourceNoSignal(reason or f"no frame within {timeout_us / 1000000:g} s")
         finally:
             subscription.close()
 

@@ -127,6 +127,10 @@ class Hub:
         """Pictures that the program has published; here each is a frame at once."""
         return self.published
 
+    def counters(self) -> "dict[str, object]":
+        """Return what else `/status` shows of this hub."""
+        return {}
+
     # Watching
 
     @property

@@ -18,6 +18,7 @@ import select
 from typing import TYPE_CHECKING
 
 from ..aio.compat import CLOCK
+from ..aio.pacing import Decimator
 from ..aio.source import Source
 from ..core.errors import BadFrame, ConfigError, SourceBusy, SourceEnded, SourceError, SourceNotFound
 from ..core.frame import JPEG, Frame
@@ -78,6 +79,7 @@ class V4l2Source(Source):
     Attributes:
         permanent: False: a camera that is not there now may come.
         dropped: Frames that went back to the driver unread, for a newer one was there.
+        skipped: The same, because the driver gives more than were asked for.
         lost: Frames that the driver counted and never gave.
     """
 
@@ -125,7 +127,9 @@ class V4l2Source(Source):
         self._stale = False  # the stream has to be started again before the next frame
         self._last_us = 0
         self._last_sequence: int | None = None
+        self._limit = Decimator()
         self.dropped = 0
+        self.skipped = 0
         self.lost = 0
 
     def preset(self, controls: dict[str, str]) -> None:
@@ -265,6 +269,9 @@ class V4l2Source(Source):
         self.given = dict(stream.given)
         fps = self.given["fps"]
         self.silence_us = silence_us(fps) if isinstance(fps, float) and fps > 0 else Source.silence_us
+        asked = self._asked.fps
+        # A rate that can't be had is made of the next one above.
+        self._limit.fps = asked if asked and isinstance(fps, float) and fps > 1.05 * asked else 0
         self._controls, self._sizes = stream.controls, stream.sizes
         self._wanted.update(stream.preset)
         self._preset = {}
@@ -333,6 +340,10 @@ class V4l2Source(Source):
         if fault:
             self._bad = fault
             stream.give_back(filled)
+        elif not self._limit.passes(filled.timestamp_us):
+            self.skipped += 1
+            stream.give_back(filled)
+            return
         else:
             older, self._newest = self._newest, filled
             if older is not None:
