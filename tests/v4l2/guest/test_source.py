@@ -4,7 +4,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import simplejpeg
 
+from manyeyes.cli import main
 from manyeyes.sources import open_source
 from manyeyes.sources.devices import default_device, describe_devices, list_devices
 from tests.contracts.source_contract import check_source
@@ -36,6 +38,18 @@ def test_devices_are_listed(tmp_path: Path) -> None:
     for camera in cameras:
         sizes = next(one["sizes"] for one in rows[camera]["formats"] if one["format"] == "YUYV")
         assert camera == vivid.node(vivid.HDMI) or {"320x180", "1280x720"} <= {one["size"] for one in sizes}
+
+
+def test_commands_that_need_no_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sources"]) == 0
+    text = capsys.readouterr().out
+    assert vivid.node(vivid.WEBCAM) in text
+    assert "brightness" in text
+    path = tmp_path / "now.jpg"
+    assert main(["snapshot", vivid.node(vivid.WEBCAM), "-o", str(path), "--size", "320x180", "--rotate", "90"]) == 0
+    assert simplejpeg.decode_jpeg_header(path.read_bytes())[:2] == (320, 180)
+    assert main(["snapshot", "/dev/video987", "-o", str(path), "--timeout", "1"]) == 1
+    assert "/dev/video987" in capsys.readouterr().err
 
 
 def usb_path(rows: dict[str, dict[str, object]]) -> str:

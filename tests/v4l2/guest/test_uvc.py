@@ -163,7 +163,9 @@ def test_one_viewer_stays_for_many_rounds(server: Serving, tmp_path: Path) -> No
                 assert len(server.camera()["viewers"]) == 1
                 before = before or server.held()
                 server.no_more_than(before)
+                told = viewer.placeholders
             assert not viewer.ended
+            viewer.wait_for_placeholder(told)
             serving.eventually(lambda: server.devices() == [], "the node that has gone is let go")
             print(f"replug {number + 1} of {ROUNDS}", flush=True)
         server.wait_state("lost")

@@ -126,6 +126,13 @@ class Viewer:
                 assert not self.ended, f"{what}: {self.ended}, after {self.count} pictures"
                 assert self._changed.wait(LIMIT_S), f"{what}: no picture for {LIMIT_S} s, after {self.count}"
 
+    def wait_for_placeholder(self, seen: int) -> None:
+        """Wait until more placeholders than this have come."""
+        with self._changed:
+            while self.placeholders <= seen:
+                assert not self.ended, f"a placeholder: {self.ended}"
+                assert self._changed.wait(LIMIT_S), f"no placeholder for {LIMIT_S} s"
+
     def wait_for_more(self, number: int, what: str = "the stream goes on") -> Picture:
         """Wait for so many pictures from now on, and return the last."""
         goal = self.count + number
