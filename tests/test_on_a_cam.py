@@ -175,7 +175,7 @@ def said(interpreter: str, folder: Path, settings: str | None, *without: str) ->
 AT_IMPORT: list[tuple[str, str | None, tuple[str, ...]]] = [
     ("settings: no settings.json: all settings stay at their defaults", None, ()),
     (
-        "settings: settings.json: line 2 is no JSON; all settings stay at their defaults",
+        "settings: settings.json: no JSON: expected {...} with texts in double quotes and without comments; all settings stay at their defaults",
         "{\n  'ssid': 'home'\n}\n",
         (),
     ),

@@ -215,11 +215,11 @@ def test_full_screen_and_back(served: Serving, new_tab: NewTab) -> None:
     tab.wait(filled)
     tab.next("#view", tab.next("#view", 0))
     tab.page.click("#leave")
-    tab.wait("document.fullscreenElement === null")
+    tab.wait("document.fullscreenElement === null && !document.documentElement.dataset.full")
     tab.page.keyboard.press("f")
     tab.wait("document.fullscreenElement !== null")
     tab.page.keyboard.press("f")
-    tab.wait("document.fullscreenElement === null")
+    tab.wait("document.fullscreenElement === null && !document.documentElement.dataset.full")
     tab.check(served.url)
 
 

@@ -342,7 +342,7 @@ $('snapshot').onclick = async () => {
 // Where an element can't have the full screen (iPhones), the stage covers the window.
 async function full() {
   if (root.dataset.full === 'window') delete root.dataset.full;
-  else if (root.dataset.full) document.exitFullscreen();
+  else if (document.fullscreenElement) document.exitFullscreen();
   else {
     try {
       await stage.requestFullscreen();
