@@ -1,6 +1,7 @@
 """The camera that servers are compared on, and how each of them is told to use it.
 
 The camera is `fakecamera.c`, preloaded into the server: the same pictures at the same rate for whoever opens it.
+Or it is a real one, for what the kernel's own drivers show.
 """
 
 import os
@@ -36,6 +37,7 @@ class Camera:
         self.format = MJPG if size_bytes else YUYV
         self.height, self.width = shape_of(size_bytes) if size_bytes else (720, 1280)
         self.size_bytes = size_bytes
+        self.device, self.fps = DEVICE, FPS
         self._folder = folder
         folder.mkdir()
         for number in range(PICTURES):
@@ -52,6 +54,25 @@ class Camera:
             "FAKECAMERA_SIZE": f"{self.width}x{self.height}",
             "FAKECAMERA_FPS": str(FPS),
         }
+
+
+class RealCamera:
+    """A device of the kernel's, in YUYV.
+
+    Args:
+        device: Its path.
+        width: In pixels.
+        height: In pixels.
+        fps: That it really gives at this size.
+    """
+
+    def __init__(self, device: str, width: int, height: int, fps: int) -> None:
+        self.device, self.format, self.size_bytes = device, YUYV, 0
+        self.width, self.height, self.fps = width, height, fps
+
+    def environment(self) -> dict[str, str]:
+        """Return nothing: a process has it as it is."""
+        return {}
 
 
 def ustreamer() -> str | None:
@@ -75,18 +96,31 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def command(name: str, camera: Camera, quality: int, host: str, port: int | None, viewers: int) -> list[str]:
+def command(
+    name: str, camera: Camera | RealCamera, quality: int, host: str, port: int | None, viewers: int
+) -> list[str]:
     """Return the command line of a server that reads the camera; what is not said is each one's default."""
     size = f"{camera.width}x{camera.height}"
     if name == "manyeyes":
-        source = f"{DEVICE}?format={camera.format}&size={size}&fps={FPS}"
+        source = f"{camera.device}?format={camera.format}&size={size}&fps={camera.fps}"
         options = ["--host", host, "--port", "0", "--max-connections", str(viewers + SPARE_CONNECTIONS)]
         options += [] if host.startswith("127.") else ["--open"]
         options += ["--quality", str(quality)] if camera.format == YUYV else []
         return [sys.executable, "-m", "manyeyes", "serve", source, *options]
     program = ustreamer()
     assert program is not None
-    options = ["--device", DEVICE, "--resolution", size, "--desired-fps", str(FPS), "--host", host, "--port", str(port)]
+    options = [
+        "--device",
+        camera.device,
+        "--resolution",
+        size,
+        "--desired-fps",
+        str(camera.fps),
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
     if camera.format == YUYV:
         return [program, *options, "--format", "YUYV", "--encoder", "CPU", "--quality", str(quality)]
     return [program, *options, "--format", "MJPEG", "--encoder", "HW"]

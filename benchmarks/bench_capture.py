@@ -9,6 +9,8 @@ Each round runs both, one after the other (ABAB); shown are medians over the rou
 of the ratios within a round. The device is `fakecamera.c`: its pictures cost the server nothing to get. CPU time is that
 of the server's process alone, all threads, user and system. `delivered` is the share of the camera's frames that a
 viewer got. uStreamer is Debian's `ustreamer`, or what $USTREAMER says.
+
+--device measures the first part on a device of the kernel's instead.
 """
 
 import argparse
@@ -19,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
-from _camera import FPS, PATHS, Camera, command, free_port, ustreamer, version
+from _camera import PATHS, Camera, RealCamera, command, free_port, ustreamer, version
 from _link import SERVER, LinkRefused, missing, thin_link
 from _report import show, skip
 from _servers import Running, running
@@ -42,7 +44,7 @@ Runs = dict[str, list[dict[str, float]]]
 @contextlib.contextmanager
 def serving(
     name: str,
-    camera: Camera,
+    camera: Camera | RealCamera,
     quality: int = QUALITY,
     host: str = LOOPBACK,
     prefix: tuple[str, ...] = (),
@@ -56,14 +58,14 @@ def serving(
         yield server
 
 
-def encode(name: str, camera: Camera, quality: int, times: Times) -> dict[str, float]:
+def encode(name: str, camera: Camera | RealCamera, quality: int, times: Times) -> dict[str, float]:
     """Measure capture, encoding and one viewer."""
     with serving(name, camera, quality, core=cores()[0]) as server:
         result = one(server, LOOPBACK, PATHS[name], times)
     return {
         "value": result["server_cpu_s"] * 1e6 / result["frames"],
         "bytes": result["frame_bytes"],
-        "delivered": result["fps"] / FPS,
+        "delivered": result["fps"] / camera.fps,
     }
 
 
@@ -75,7 +77,7 @@ def deliver(name: str, camera: Camera, viewers: int, times: Times) -> dict[str, 
     return {
         "value": result["server_cpu_s"] * 1e6 / frames if frames else float("inf"),
         "bytes": camera.size_bytes,
-        "delivered": frames / (viewers * FPS * result["seconds"]),
+        "delivered": frames / (viewers * camera.fps * result["seconds"]),
     }
 
 
@@ -86,10 +88,10 @@ def age(name: str, camera: Camera, times: Times) -> dict[str, float]:
         serving(name, camera, host=SERVER, prefix=at_server) as server,
     ):
         result = one(server, SERVER, PATHS[name], times, at_client)
-    return {"value": result["median_s"] * 1e3, "bytes": result["frame_bytes"], "delivered": result["fps"] / FPS}
+    return {"value": result["median_s"] * 1e3, "bytes": result["frame_bytes"], "delivered": result["fps"] / camera.fps}
 
 
-def matched_quality(camera: Camera, times: Times) -> int:
+def matched_quality(camera: Camera | RealCamera, times: Times) -> int:
     """Return the quality at which manyeyes' JPEGs come nearest to the size of uStreamer's."""
     wanted_bytes = encode("ustreamer", camera, QUALITY, times)["bytes"]
     sizes: dict[int, float] = {}
@@ -142,9 +144,10 @@ def warn_of_busy(rows: list[dict[str, object]]) -> None:
             )
 
 
-def measured_encode(scratch: Path, names: list[str], rounds: int, times: Times, quick: bool) -> list[dict[str, object]]:
+def measured_encode(
+    camera: Camera | RealCamera, names: list[str], rounds: int, times: Times, quick: bool
+) -> list[dict[str, object]]:
     """Return the rows of what capture and encoding cost."""
-    camera = Camera(scratch / "yuyv")
     # Sixteen frames show every picture twice.
     quality = QUALITY if quick or len(names) < len(CONTESTANTS) else matched_quality(camera, (0.6, 0.5))
     qualities = {"ustreamer": QUALITY, "manyeyes": quality}
@@ -190,8 +193,15 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
     parser.add_argument("--quick", action="store_true", help="one round of 1 s, 5 viewers: shows that it works")
+    parser.add_argument("--device", metavar="/dev/videoN", help="a real device that has YUYV, for the first part alone")
+    parser.add_argument("--size", default="640x480", metavar="WxH", help="of that device (default: %(default)s)")
+    parser.add_argument("--fps", type=int, default=25, help="that it gives at this size (default: %(default)s)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    real = None
+    if options.device:
+        width, height = map(int, options.size.split("x"))
+        real, options.parts = RealCamera(options.device, width, height, options.fps), ["encode"]
     if "ustreamer" in options.contestants and ustreamer() is None:
         skip("uStreamer not found (Debian: apt-get install ustreamer)", options.json)
     names, rounds, seconds = options.contestants, options.rounds, options.seconds
@@ -202,7 +212,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         if "encode" in options.parts:
-            rows += measured_encode(scratch, names, rounds, (seconds, warm_up_s), options.quick)
+            rows += measured_encode(
+                real or Camera(scratch / "yuyv"), names, rounds, (seconds, warm_up_s), options.quick
+            )
         if "deliver" in options.parts:
             rows += measured_deliver(scratch, names, rounds, (seconds, warm_up_s), crowds)
         if "age" in options.parts:
