@@ -75,7 +75,7 @@ class SensorSource(shared.CsiSource):
         error = self._set_up()
         if error:
             await self.close()
-            raise SourceUnsupported("size %dx%d: %s" % (self._size + (error,)), self.url)
+            raise SourceUnsupported(error, self.url)
 
     async def read(self):
         """Return the next frame, in format CSI; its image is valid until the next call.
@@ -123,15 +123,16 @@ class SensorSource(shared.CsiSource):
         for key, value in changes.items():
             if key == "size":
                 if not isinstance(value, str) or size_of(value) is None:
-                    raise self._bad_size(value, "expected one of these or WxH")
+                    raise ConfigError(
+                        "size %s: expected one of these or WxH" % repr(value), "size", value, self._sizes()
+                    )
             elif key == "controls":
                 self._check_controls(value)
             else:
                 super().check({key: value})
 
-    def _bad_size(self, value, why):
-        names = [name for name in SIZES.split()[::2] if hasattr(csi, name)]
-        return ConfigError("size %s: %s" % (repr(value), why), "size", value, names)
+    def _sizes(self):
+        return [name for name in SIZES.split()[::2] if hasattr(csi, name)]
 
     def _check_controls(self, controls):
         present = self.settings().get("controls", {})
@@ -162,19 +163,22 @@ class SensorSource(shared.CsiSource):
         if error:
             self._size, self._flips = before
             self._set_up()  # if not even this works, the next snapshot() raises, and the sensor is reset
-            key = "size" if "size" in changes else "controls"
-            raise self._bad_size(changes["size"], error) if key == "size" else ConfigError(error, key, changes[key])
+            key = "size" if error[:4] == "size" else "controls"
+            raise ConfigError(error, key, changes.get(key), self._sizes() if key == "size" else ())
         self.asked.update({"width": self._size[0], "height": self._size[1]})
 
     def _set_up(self):
-        """Give an open sensor the size and the flips that it does not have yet; return what is wrong, "" if nothing is."""
+        """Give an open sensor the size and the flips that it does not have yet; return which is refused, and why, or ""."""
         if self._camera is None:
             return ""
+        what = ""
         try:
             for name in FLIPS:
+                what = name
                 if self._flips[name] != self._now.get(name, False):
                     getattr(self._camera, name)(self._flips[name])
                     self._now[name] = self._flips[name]
+            what = "size %dx%d" % self._size
             if self._size != self._now.get("size"):
                 self._now["size"] = None
                 words = SIZES.split()
@@ -183,5 +187,5 @@ class SensorSource(shared.CsiSource):
                 self._camera.framesize(getattr(csi, name, self._size))
                 self._now["size"] = self._size
         except (RuntimeError, OSError, ValueError, AttributeError) as error:
-            return str(error)
+            return "%s: %s" % (what, error)
         return ""

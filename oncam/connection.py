@@ -17,7 +17,8 @@ from manyeyes.core.errors import RequestError
 from manyeyes.web.app import fault
 
 HEAD_MS = 5000  # from the connection to the last byte of the request
-WRITE_MS = 10000  # for a whole answer, which is 15 KB at most times; a stream has its own limits
+# For an answer's head, for its body, and for each piece of a body that goes on; delivery has limits of its own.
+WRITE_MS = 10000
 LINGER_MS = 500
 HEAD_BYTES = 4096  # Chromium sends 600, with a full cookie jar 2000
 BODY_BYTES = 2048  # /config is the only body there is
@@ -73,7 +74,7 @@ class Connections:
             return None
         response = await self._app.dispatch_request(request)
         if response is not Response.already_handled:
-            await asyncio.wait_for_ms(_write(writer, response, request.method == "HEAD"), WRITE_MS)
+            await _write(writer, response, request.method == "HEAD")
         return None
 
     async def _read(self, reader, writer):
@@ -108,7 +109,7 @@ class Connections:
 
     async def _refuse(self, writer, reader, status, message):
         """Answer a request that no route will see, and read on for a moment, so that the answer arrives."""
-        await asyncio.wait_for_ms(_write(writer, fault(status, message), False), WRITE_MS)
+        await _write(writer, fault(status, message), False)
         await asyncio.wait_for_ms(_discard(reader), LINGER_MS)
 
 
@@ -171,7 +172,11 @@ async def _discard(reader):
 
 
 async def _write(writer, response, head_only):
-    """Send a response of Microdot's: the head in one piece, the body in slices."""
+    """Send a response of Microdot's: the head in one piece, the body in slices.
+
+    Raises:
+        asyncio.TimeoutError: If the other side takes too little.
+    """
     response.complete()
     status = response.status_code
     body = response.body
@@ -179,16 +184,20 @@ async def _write(writer, response, head_only):
     if whole and "Content-Length" not in response.headers:
         response.headers["Content-Length"] = str(len(body))
     # A table of all reasons would cost a kilobyte of RAM; nobody reads them.
-    await send(writer, head_of(status, response.reason or ("OK" if status < 300 else "Error"), response.headers))
+    await _send(writer, head_of(status, response.reason or ("OK" if status < 300 else "Error"), response.headers))
     if head_only:
         return
     if whole:
-        await send(writer, body)
+        await _send(writer, body)
         return
     pieces = response.body_iter()
     try:
         async for piece in pieces:
-            await send(writer, piece.encode() if isinstance(piece, str) else piece)
+            await _send(writer, piece.encode() if isinstance(piece, str) else piece)
     finally:
         if hasattr(pieces, "aclose"):
             await pieces.aclose()
+
+
+async def _send(writer, data):
+    await asyncio.wait_for_ms(send(writer, data), WRITE_MS)

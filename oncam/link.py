@@ -45,18 +45,25 @@ class Link:
     async def run(self):
         """Connect, watch, connect again; ends only when cancelled."""
         while True:
+            self._say(await self._once())
+            await asyncio.sleep_ms(self._backoff.next_us() // 1000)
+
+    async def _once(self):
+        """Connect and watch; return what went wrong, or how it ended."""
+        try:
             reason = await self._connect()
             if reason:
-                self._say(reason)
-                await asyncio.sleep_ms(self._backoff.next_us() // 1000)
-                continue
+                return reason
             self._backoff.reset()
             self.reason, self.address = "", self._nic.ifconfig()[0]
             self._log("network: %s: connected, this cam is %s" % (self._label, self.address))
             while self._nic.isconnected():
                 await asyncio.sleep_ms(WATCH_MS)
+            return "connection lost"
+        except (OSError, RuntimeError, ValueError, AttributeError, MemoryError) as error:
+            return "%s: %s" % (type(error).__name__, error)
+        finally:
             self.address = ""
-            self._say("connection lost")
 
     def _say(self, reason):
         if reason != self.reason:
@@ -69,12 +76,9 @@ class Link:
             import network
         except ImportError:
             return "this firmware has no `network` module"
-        try:
-            if self._settings["ethernet"]:
-                return await self._connect_ethernet(network)
-            return await self._connect_wifi(network)
-        except (OSError, RuntimeError, ValueError, AttributeError) as error:
-            return "%s: %s" % (type(error).__name__, error)
+        if self._settings["ethernet"]:
+            return await self._connect_ethernet(network)
+        return await self._connect_wifi(network)
 
     async def _connect_ethernet(self, network):
         if not hasattr(network, "LAN"):

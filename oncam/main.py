@@ -21,7 +21,7 @@ from slots import SlotEncoder
 from delivery import Delivery
 from manyeyes import __version__
 from manyeyes.aio.camera import Camera
-from manyeyes.aio.capture import Capture
+from manyeyes.aio.capture import LIVE, Capture
 from manyeyes.aio.hub import Hub
 from manyeyes.core.multipart import BOUNDARY
 from manyeyes.web.app import fault, make_app
@@ -38,7 +38,20 @@ in_flight_bytes = settings["max_in_flight_bytes"] or (gc.mem_alloc() + gc.mem_fr
 # A slot for each viewer, one for the newest frame, and one to fill, where there is room.
 encoder = SlotEncoder(settings["quality"], settings["max_viewers"] + 2, in_flight_bytes)
 linger_us = None if settings["always_on"] else int(settings["linger_s"] * 1000000)
-capture = Capture(source, hub, encoder, linger_us=linger_us, log=print)
+
+
+def note(line):
+    """Print a change of the camera's state.
+
+    The sensor is read from the start until its first frame, watched or not, so that what is wrong with it is said at
+    once; from then on it may rest.
+    """
+    print(line)
+    if capture.state == LIVE:
+        capture.linger_us = linger_us
+
+
+capture = Capture(source, hub, encoder, linger_us=None, log=note)
 capture.limit.fps = settings["fps"]
 camera = Camera(hub, capture)
 delivery = Delivery(settings["max_viewers"], in_flight_bytes, int(settings["stall_s"] * 1000000))

@@ -2,8 +2,8 @@
 
 settings.json (`{"ssid": "...", "password": "..."}`) or settings.py (`ssid = "..."`). A mistake in it
 never stops the cam, which may hang on a mast: it is said in one line, which `/status` shows too, the
-default is taken instead, and the cam stays within reach. Only a `token` that cannot be is no reason to let
-everybody in: it becomes None, which nobody knows. No message shows a value of SECRET.
+default is taken instead, and the cam stays within reach. Only a `token` that cannot be, or that is in a file which
+cannot be read, is no reason to let everybody in: it becomes None, which nobody knows. No message shows a value of SECRET.
 
 This module is needed once, at the start: main.py lets go of it, which gives its memory back.
 """
@@ -41,6 +41,7 @@ _NO_JSON = (
     "settings.json: no JSON: expected {...} with texts in double quotes and without comments; "
     "all settings stay at their defaults"
 )
+_NO_TEXT = "%s: expected text in UTF-8: save it so; all settings stay at their defaults"
 _NAME = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 
@@ -87,32 +88,42 @@ def _folder():
 def _read(folder, problems):
     """Return the file's name and what it gives; what is wrong goes into `problems`."""
     try:
-        with open(folder + "/settings.json") as file:
-            text = file.read()
+        data = _bytes_of(folder + "/settings.json")
     except OSError:
         return _read_py(folder, problems)
     try:
-        given = json.loads(text)
+        given = json.loads(data.decode())
         if isinstance(given, dict):
             return "settings.json", given
         problems.append('settings.json: expected an object like {"ssid": "..."}; all settings stay at their defaults')
+    except UnicodeError:
+        problems.append(_NO_TEXT % "settings.json")
     except ValueError:
         problems.append(_NO_JSON)
-    return "settings.json", {}
+    return "settings.json", {"token": None} if b"token" in data else {}
+
+
+def _bytes_of(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    return data[3:] if data[:3] == b"\xef\xbb\xbf" else data  # Windows' Notepad begins a file so
 
 
 def _read_py(folder, problems):
     try:
-        with open(folder + "/settings.py") as file:
-            text = file.read()
+        data = _bytes_of(folder + "/settings.py")
     except OSError:
         problems.append("no settings.json: all settings stay at their defaults")
         return "settings.json", {}
     given = {}
     try:
-        exec(text, given)  # it is the owner's own file, and Python on purpose
+        exec(data.decode(), given)  # it is the owner's own file, and Python on purpose
+    except UnicodeError:
+        problems.append(_NO_TEXT % "settings.py")
     except Exception as error:  # noqa: BLE001  # whatever it was, the cam goes on
         problems.append("settings.py: %s: %s" % (type(error).__name__, error))
+    if "token" not in given and problems and b"token" in data:
+        given["token"] = None
     plain = (str, int, float, bool, list, tuple, dict, type(None))
     return "settings.py", {key: value for key, value in given.items() if key[:2] != "__" and isinstance(value, plain)}
 
@@ -123,6 +134,8 @@ def _is_right(key, value):
         return isinstance(default, bool) and isinstance(value, bool)
     if isinstance(default, (int, float)):
         if not isinstance(value, (int, float) if isinstance(default, float) else int):
+            return False
+        if key == "fps" and 0 < value < 0.1:
             return False
         return limits[0] <= value <= limits[1]  # false for NaN
     if isinstance(default, list):

@@ -192,12 +192,13 @@ def test_a_standard_output_that_is_full():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_it_loads(number, tmp_path):
+@pytest.mark.parametrize(("arguments", "code"), [(["test:"], 0), (["snapshot", "test:", "-o", "x.jpg"], 1)])
+def test_a_signal_while_it_loads(number, arguments, code, tmp_path):
     """A stand-in for a library that is loaded stops there and says so."""
     (tmp_path / "pydantic.py").write_text("import sys, time\nprint('loading', flush=True)\ntime.sleep(600)\n")
     environment = dict(ENVIRONMENT, PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]))
     with subprocess.Popen(
-        COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
         try:
             assert process.stdout is not None
@@ -206,7 +207,7 @@ def test_a_signal_while_it_loads(number, tmp_path):
             out, err = process.communicate(timeout=LIMIT_S)
         finally:
             process.kill()
-    assert (process.returncode, out, err) == (0, "", "")
+    assert (process.returncode, out, err) == (code, "", "")
 
 
 # Refusals
@@ -425,6 +426,7 @@ def test_snapshot_of_a_camera_that_is_not_there_says_why(capsys, tmp_path):
         (["test:", "-o", "x.jpg", "--flip", "x"], "--flip x"),
         (["test:", "-o", "x.jpg", "--overlay", ""], "overlay"),
         (["test:", "-o", "x.jpg", "--control", "brightness"], "NAME=VALUE"),
+        (["test:", "-o", "x.jpg", "--control", "brightness=3"], "no camera here has controls"),
     ],
 )
 def test_a_wrong_command_line_of_snapshot_is_one_clear_line(arguments, words, capsys, tmp_path, monkeypatch):
@@ -438,6 +440,28 @@ def test_a_wrong_command_line_of_snapshot_is_one_clear_line(arguments, words, ca
     assert code == 2
     assert words in line
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_snapshot_with_what_it_has_started_and_is_no_success(number, tmp_path):
+    path = tmp_path / "now.jpg"
+    script = tmp_path / "camera.sh"
+    script.write_text(f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; exec sleep 600\n")
+    with running("snapshot", f"exec:sh {script}", "-o", str(path)) as process:
+        until = time.monotonic() + LIMIT_S
+        while not (tmp_path / "pid").exists():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        pid = int((tmp_path / "pid").read_text())
+        try:
+            code, out, err = process.end(number)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                pytest.fail("the program that it has started runs on")
+    assert (code, out, path.exists()) == (1, "", False)
+    assert err.splitlines()[-1] == "manyeyes: ended by a signal before there was a picture"
+    assert "Traceback" not in err
 
 
 def test_a_snapshot_that_cannot_be_written_is_one_clear_line(capsys, tmp_path):

@@ -527,7 +527,7 @@ def test_frames_that_are_the_same_are_left_out(tmp_path):
             while camera.capture.frames < 5:
                 await asyncio.sleep(0.01)
             assert camera.hub.published == 1
-            assert camera.status()["same_frames"] >= 3
+            assert camera.status()["counters"]["same_frames"] >= 3
             subscription.close()
 
     asyncio.run(main())

@@ -8,11 +8,13 @@ import sys
 def run() -> None:
     """Run the program and exit with its code.
 
-    From here on SIGINT and SIGTERM end it with 0. Loading takes a third of a second, in which a
-    KeyboardInterrupt would print a traceback; nothing is open yet, so there is nothing to end in order.
+    From here on SIGINT and SIGTERM end it with 0, a snapshot with 1, for there is no picture. Loading takes a third of a
+    second, in which a KeyboardInterrupt would print a traceback; nothing is open yet, so there is nothing to
+    end in order.
     """
+    code = 1 if sys.argv[1:2] == ["snapshot"] else 0
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: os._exit(0))
+        signal.signal(number, lambda *_: os._exit(code))
     from .cli import main
 
     sys.exit(main())

@@ -11,6 +11,7 @@ import json
 import logging
 import resource
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -18,6 +19,7 @@ from types import TracebackType
 from . import __version__
 from .aio.camera import Camera
 from .aio.capture import LOST, Capture
+from .aio.compat import end_task
 from .aio.distinct import DistinctHub
 from .aio.hub import Hub as BaseHub
 from .aio.push import PushHub
@@ -34,6 +36,7 @@ from .web.app import fault, make_app
 
 log = logging.getLogger("manyeyes")
 
+LOOK_FOR_CAMERAS_S = 5
 LOOK_S = 0.5  # how often --exit-on-lost looks
 
 
@@ -83,7 +86,8 @@ def open_camera(source: str, name: str = "cam", **settings: object) -> Camera:
     Args:
         source: As on the command line.
         name: Its name in `/status`.
-        settings: The fields of `config.Settings` that concern cameras: size, fps, quality, linger_s, always_on.
+        settings: The fields of `config.Settings` that concern cameras: size, fps, quality, rotate, flip, overlay, controls,
+            drop_same_s, linger_s, always_on.
 
     Raises:
         ConfigError: If a setting is wrong.
@@ -129,10 +133,7 @@ class Server:
         """Return the server of a command line."""
         server = cls(**{key: getattr(settings, key) for key in Settings.model_fields if key != "cameras"})
         server.cameras = [make_camera(camera, settings) for camera in settings.cameras]
-        captures = [camera.capture for camera in server.cameras if camera.capture is not None]
-        if settings.controls and not any(hasattr(capture.source, "preset") for capture in captures):
-            names = ", ".join(settings.controls)
-            raise ConfigError(f"--control {names}: no camera here has controls; V4L2 devices have", "controls", names)
+        _refuse_controls(server.cameras, settings)
         return server
 
     async def start(self) -> None:
@@ -214,6 +215,14 @@ class Server:
         return [url(address, self.port) for address in reachable(self.settings.host)]
 
 
+def _refuse_controls(cameras: list[Camera], settings: Settings) -> None:
+    """Refuse controls where no camera has any; a ConfigError."""
+    captures = [camera.capture for camera in cameras if camera.capture is not None]
+    if settings.controls and not any(hasattr(capture.source, "preset") for capture in captures):
+        names = ", ".join(settings.controls)
+        raise ConfigError(f"--control {names}: no camera here has controls; V4L2 devices have", "controls", names)
+
+
 def _connections(wanted: int) -> int:
     """Raise the limit of open files to what so many connections need; return how many there can be."""
     spare = 64  # sources, threads, epolls, the standard streams
@@ -260,6 +269,8 @@ async def _lost(cameras: list[Camera], limit_s: float | None, stop: asyncio.Even
                 await stop.wait()
         except TimeoutError:
             pass
+        else:
+            break
         for camera in cameras:
             capture = camera.capture
             if limit_s is None or capture is None or capture.state != LOST:
@@ -271,7 +282,14 @@ async def _lost(cameras: list[Camera], limit_s: float | None, stop: asyncio.Even
 
 def default_source(otherwise: str = "test:") -> str:
     """Return what is shown where nothing is named: this machine's first camera, or else this."""
-    return default_device() or otherwise
+    found: list[str | None] = []
+    # In a thread that may be left behind: a driver that never answers must not keep the program from starting.
+    look = threading.Thread(target=lambda: found.append(default_device()), name="look for cameras", daemon=True)
+    look.start()
+    look.join(LOOK_FOR_CAMERAS_S)
+    if not found:
+        log.warning("a camera's driver does not answer: name the source to be shown")
+    return (found and found[0]) or otherwise
 
 
 def describe_sources(as_json: bool) -> str:
@@ -289,8 +307,23 @@ async def take_snapshot(settings: Settings, timeout_s: float) -> bytes:
     Raises:
         ConfigError: If a setting is wrong.
         SourceError: If no picture came in time, with the reason.
+        ManyeyesError: If SIGINT or SIGTERM came before the picture; the source is closed all the same.
     """
+    with _stop_signals() as stop:
+        tasks = asyncio.create_task(_snapshot(settings, timeout_s)), asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not tasks[0].done():
+                raise ManyeyesError("ended by a signal before there was a picture")
+            return tasks[0].result()
+        finally:
+            for task in tasks:
+                await end_task(task)
+
+
+async def _snapshot(settings: Settings, timeout_s: float) -> bytes:
     camera = make_camera(settings.cameras[0], settings)
+    _refuse_controls([camera], settings)
     assert camera.capture is not None, "a camera with a source has a capture"
     try:
         await refuse_bad(camera.capture.source)

@@ -52,17 +52,34 @@ class AsyncCSITest(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(AttributeError):
             camera.no_such_thing  # noqa: B018
 
-    async def test_arguments_are_passed_on(self):
-        class Scaling(FakeCsi):
-            def snapshot(self, *, blocking=True, image=None):
-                self.image = image
-                return super().snapshot(blocking=blocking)
+    async def test_what_gives_no_frame_is_refused(self):
+        for arguments in ({"time": 2000}, {"frames": 3}, {"image": "another"}):
+            with self.assertRaises(TypeError):
+                await AsyncCSI(FakeCsi()).snapshot(**arguments)
 
-        sensor = Scaling()
-        await AsyncCSI(sensor).snapshot(image="another")
-        self.assertEqual(sensor.image, "another")
-        with self.assertRaises(TypeError):
-            await AsyncCSI(FakeCsi()).snapshot(time=2000)
+    async def test_a_reset_takes_the_interrupt_away_and_it_comes_back(self):
+        class Forgetful(FakeCsi):  # as the firmware
+            def reset(self, *, hard=True):
+                self.hard = hard
+                self.frame_callback(None)
+
+        sensor = Forgetful(idle_calls=None, interrupt=True)
+        camera = AsyncCSI(sensor, self.clock)
+        camera.reset(hard=False)
+        self.assertFalse(sensor.hard)
+        self.assertIsNotNone(sensor._callback)
+
+    async def test_one_who_resets_the_sensor_behind_its_back(self):
+        signal_us = csi_module.SIGNAL_US
+        csi_module.SIGNAL_US = 1000
+        try:
+            sensor = FakeCsi(idle_calls=3, interrupt=True)
+            camera = AsyncCSI(sensor, self.clock)
+            sensor.frame_callback(None)
+            await camera.snapshot()
+        finally:
+            csi_module.SIGNAL_US = signal_us
+        self.assertIsNotNone(sensor._callback)
 
     async def test_an_interrupt_ends_the_wait(self):
         sensor = FakeCsi(idle_calls=None, interrupt=True)

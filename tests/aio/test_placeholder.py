@@ -68,6 +68,21 @@ class PlaceholderTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(self.clock.sleeps[:2], [INTERVAL_US, INTERVAL_US])
         subscription.close()
 
+    async def test_the_next_viewer_does_not_start_with_an_old_one(self):
+        subscription = self.hub.subscribe()
+        self.placeholder.follow(LOST, "unplugged")
+        await subscription.__anext__()
+        subscription.close()
+        self.clock.gate.set()
+        await turns()
+        self.assertFalse(self.hub.current)
+        self.clock.advance(3600000000)
+        now_us = self.clock.wall_us()
+        subscription = self.hub.subscribe()
+        frame = await subscription.__anext__()
+        self.assertEqual(frame.wall_us, now_us)
+        subscription.close()
+
     async def test_another_reason_keeps_the_beginning(self):
         subscription = self.hub.subscribe()
         since_us = self.clock.wall_us()
@@ -172,6 +187,31 @@ class CaptureTest(unittest.IsolatedAsyncioTestCase):
         await rig.give(1)
         while frame.placeholder:
             frame = await subscription.__anext__()
+        subscription.close()
+
+    async def test_stopping_waits_for_one_that_is_being_encoded(self):
+        class SlowToEnd(Encoder):
+            encoding = ended = False
+
+            async def encode(self, frame):
+                self.encoding = True
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    for _ in range(5):  # a thread that has the picture
+                        await asyncio.sleep(0)
+                    self.ended = True
+
+        source = FakeSource()
+        source.open_error = SourceNotFound("no such device", "fake:")
+        rig = self.rig(source)
+        encoder = SlowToEnd()
+        rig.capture._placeholder._encoder = encoder
+        rig.capture._placeholder._clock = FakeClock()
+        subscription = rig.hub.subscribe()
+        await until(lambda: encoder.encoding)
+        await rig.capture.stop()
+        self.assertTrue(encoder.ended)
         subscription.close()
 
     async def test_stopping_leaves_none(self):

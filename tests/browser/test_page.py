@@ -121,6 +121,58 @@ def test_shows_state_of_camera_that_is_lost_and_comes_back(new_tab: NewTab) -> N
         tab.check(serving.url)
 
 
+class Webcam(Flaky):
+    """Has controls, which nobody knows before it was opened."""
+
+    values: dict[str, object] | None = None
+
+    async def open(self) -> None:
+        await super().open()
+        self.values = self.values or {"brightness": 3, "mirror": False, "power_line": 1}
+
+    def settings(self) -> dict[str, object]:
+        if self.values is None:
+            return {}
+        kinds: dict[str, dict[str, object]] = {
+            "brightness": {"type": "int", "min": 0, "max": 9, "step": 1, "default": 3},
+            "mirror": {"type": "bool", "default": False},
+            "power_line": {"type": "menu", "menu": {"0": "Off", "1": "50 Hz", "2": "60 Hz"}, "default": 1},
+        }
+        return {"controls": {name: {**kind, "value": self.values[name]} for name, kind in kinds.items()}}
+
+    def check(self, changes: dict[str, object]) -> None:
+        assert set(changes) == {"controls"}
+
+    async def apply(self, changes: dict[str, Any]) -> None:
+        assert self.values is not None
+        self.values.update(changes["controls"])
+
+
+def test_controls_come_with_the_camera_and_take_effect(new_tab: NewTab) -> None:
+    source = Webcam(size=(640, 480), fps=30)
+    source.plugged = False
+    hub = manyeyes.Hub("yard")
+    camera = manyeyes.Camera(hub, Capture(source, hub, HostEncoder(), linger_us=0))
+    with InThread(camera) as serving:
+        tab = new_tab(**DESKTOP)
+        tab.page.goto(serving.url)
+        tab.wait_text("#state", "Lost")
+        tab.wait("document.querySelector('#set-quality')")  # its settings were learnt
+        assert not tab.page.query_selector("#set-brightness")
+        source.plugged = True
+        tab.wait_text("#state", "Live")
+        tab.wait("document.querySelector('#set-brightness')")
+        tab.page.click("#settings")
+        tab.page.focus("input[type=range][aria-label=Brightness]")
+        tab.page.keyboard.press("ArrowRight")
+        eventually(lambda: source.values and source.values["brightness"] == 4, "the slider moves it")
+        tab.page.check("#set-mirror")
+        eventually(lambda: source.values and source.values["mirror"] is True, "the switch")
+        tab.page.select_option("#set-power_line", label="60 Hz")
+        eventually(lambda: source.values and source.values["power_line"] == 2, "the menu")
+        tab.check(serving.url)
+
+
 def test_says_that_connection_is_lost_and_comes_back(new_tab: NewTab) -> None:
     port = free_port()
     tab = new_tab(**DESKTOP)

@@ -285,7 +285,7 @@ def test_too_large_a_body(each_home: Home) -> None:
 def test_malformed_head_ends_its_connection_only(each_home: Home, line: bytes) -> None:
     with Connection(each_home.address, line) as connection:
         connection.sock.shutdown(1)
-        assert connection.rest().startswith(each_home.by_design("malformed"))
+        assert connection.rest().startswith(each_home.by_design("protocol").encode() + b" 400 ")
     assert ask(each_home.address, "/status").status == 200
 
 

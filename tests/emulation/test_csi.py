@@ -226,6 +226,21 @@ def test_callbacks_come_with_each_frame_until_they_are_cleared(feed, camera):
     assert feed.listeners == []
 
 
+def test_a_reset_forgets_the_callbacks(feed, camera):
+    calls = []
+    camera.frame_callback(lambda: calls.append("frame"))
+    camera.vsync_callback(calls.append)
+    camera.reset()
+    feed.give(ramp())
+    assert (calls, feed.listeners) == ([], [])
+
+
+def test_a_constant_that_is_not_there_is_named(csi):
+    with refuses(NotImplementedError, "csi.SOFTCSI is not emulated: manyeyes run has CSI, devices and constants"):
+        csi.SOFTCSI  # noqa: B018
+    assert not hasattr(csi, "__path__")
+
+
 def test_a_sensor_asleep_gives_nothing(feed, camera, monkeypatch):
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     camera.sleep(True)

@@ -130,6 +130,8 @@ def test_text():
     assert twice == 4 * one
     with pytest.raises(TypeError, match="tuple"):
         image.draw_string(2, 2, "Hi")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        image.draw_string((2, 2), "Hi", colour=200)
     image.draw_string((-50, -50), "")
 
 

@@ -51,6 +51,14 @@ def test_the_loop_can_be_had_in_the_old_way(loop):
     assert asyncio.run(one()) == 1
 
 
+def test_gather_before_the_loop_runs(loop):
+    async def one(number):
+        await asyncio.sleep(0)
+        return number
+
+    assert asyncio.run(asyncio.gather(one(1), one(2))) == [1, 2]
+
+
 def test_run_inside_of_run_is_an_error(loop):
     async def inner():
         pass

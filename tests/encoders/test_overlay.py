@@ -22,6 +22,20 @@ def test_the_text_is_the_time_of_capture() -> None:
         assert overlay.text(wall_us) == expected
 
 
+def test_threads_that_ask_at_once_get_the_text_of_their_own_time(monkeypatch) -> None:
+    overlay = Overlay("%S")
+    strftime = time.strftime
+
+    def interrupted(template: str, when: time.struct_time) -> str:
+        monkeypatch.setattr(time, "strftime", strftime)
+        assert overlay.text(NOON_US + 1000000) == strftime("%S", when)  # another thread, just now
+        return strftime(template, when)
+
+    overlay.text(NOON_US)
+    monkeypatch.setattr(time, "strftime", interrupted)
+    overlay.text(NOON_US + 1000000)
+
+
 @pytest.mark.parametrize("shape", [(240, 320), (240, 320, 3), (1080, 1920), (1080, 1920, 4)])
 def test_it_is_drawn_in_the_lower_left_corner(shape: tuple[int, ...]) -> None:
     image = np.full(shape, 100, np.uint8)

@@ -122,6 +122,7 @@ class Cam:
         air: What the fake network has; see fakes/network.py.
         control: How the sensor behaves at first; see fakes/csi.py.
         raw: The text of settings.json, instead of what the settings make.
+        own: What a script of the owner's own does before main.py runs.
         settings: For settings.json, beside host and port.
     """
 
@@ -134,6 +135,7 @@ class Cam:
         air: dict[str, Any] | None = None,
         control: dict[str, Any] | None = None,
         raw: str | None = None,
+        own: str = "",
         **settings: Any,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="manyeyes-cam-")
@@ -158,6 +160,7 @@ class Cam:
                 "FAKE_NETWORK": str(self.folder / "air.json"),
                 "FAKE_BUFFER": "x" * FRAME_BUFFER_BYTES,
                 "SNDBUF": str(sndbuf_bytes),
+                "OWN": own,
             },
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT,
         )  # fmt: skip

@@ -1,6 +1,7 @@
 """Runs the cam's main.py as a board does, with each connection's send buffer cut to what lwIP has.
 
-SNDBUF is its size in bytes, 6400 on most boards; loopback's own swallows seconds of video.
+SNDBUF is its size in bytes, 6400 on most boards; loopback's own swallows seconds of video. OWN is what a script of
+the owner's own would do with main.py before it runs.
 """
 
 import asyncio
@@ -26,5 +27,8 @@ asyncio.start_server = _start
 import sys
 
 import main
+
+if os.getenv("OWN"):
+    exec(os.getenv("OWN"))
 
 sys.exit(main.run())

@@ -185,6 +185,26 @@ def test_one_that_stalls_is_dropped_and_one_with_nothing_to_take_is_not() -> Non
             assert cam.status()["stalled"] == 1
 
 
+WARDEN_WITHOUT_MEMORY = """
+import delivery
+inspect, faults = delivery.Viewer.inspect, [1]
+def short(viewer, now_us):
+    if faults:
+        faults.pop()
+        raise MemoryError
+    inspect(viewer, now_us)
+delivery.Viewer.inspect = short
+"""
+
+
+def test_one_that_stalls_is_dropped_though_there_was_no_memory_for_a_moment() -> None:
+    with Cam(frames=pictures(15000), stall_s=1, own=WARDEN_WITHOUT_MEMORY) as cam, Viewer(cam, small=True) as stalled:
+        stalled.head()
+        eventually(lambda: cam.status()["stalled"] == 1, "it is dropped")
+        cam.wait_viewers(0)
+        assert "Traceback" not in cam.log
+
+
 def test_memory_full_of_frames_in_flight() -> None:
     """Two parts may be in flight in any case; who comes then, with more than that already there, has to wait."""
     with Cam(frames=pictures(15000), max_in_flight_bytes=20000, stall_s=600, max_viewers=9) as cam:

@@ -120,6 +120,35 @@ def test_who_leaves_at_once_costs_nothing() -> None:
         assert "Traceback" not in cam.log
 
 
+# A script of the owner's own
+
+PAGES_STREAM = """
+import connection
+connection.WRITE_MS = 300
+from microdot import Response
+@main.app.get('/mine.jpg')
+async def mine(request):
+    return Response(body=main.FrameStream(), headers={'Content-Type': 'multipart/x-mixed-replace; boundary=frame'})
+"""
+
+
+def test_a_body_that_goes_on_has_no_end_but_each_piece_has() -> None:
+    with (
+        Cam(own=PAGES_STREAM) as cam,
+        Viewer(cam, send=False) as viewer,
+        Viewer(cam, small=True, send=False) as stalled,
+    ):
+        for one in (stalled, viewer):
+            one.socket.sendall(b"GET /mine.jpg HTTP/1.0\r\n\r\n")
+            assert one.head()[0] == "HTTP/1.0 200 OK"
+        head = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
+        assert viewer.exactly(len(head)) == head
+        before = cam.camera()["frames"]
+        while cam.camera()["frames"] < before + 40:
+            assert viewer.exactly(4000)
+        cam.wait_viewers(1)
+
+
 # Access
 
 
@@ -189,6 +218,17 @@ def test_wifi_that_cannot_be_had_yet(air: dict[str, str], reason: str) -> None:
         assert cam.status()["problems"] == []
         (cam.folder / "air.json").write_text("{}")
         cam.says("network: wi-fi home: connection lost; trying again")
+
+
+def test_a_driver_that_fails_while_connected_is_tried_again() -> None:
+    with Cam(air=HOME, **HOME) as cam:
+        cam.says("connected, this cam is")
+        (cam.folder / "air.json").write_text('{"fault": "bus error"}')
+        cam.says("network: wi-fi home: OSError: bus error; trying again")
+        assert cam.status()["address"] == ""
+        (cam.folder / "air.json").write_text(json.dumps(HOME))
+        eventually(lambda: cam.log.count("connected, this cam is") == 2, "connected once more")
+        assert "Traceback" not in cam.log
 
 
 def test_ethernet_with_an_address_of_its_own() -> None:

@@ -46,6 +46,16 @@ def test_a_sensor_that_is_not_there_yet() -> None:
         assert viewer.part() in cam.jpegs
 
 
+def test_a_missing_sensor_is_said_at_the_start_and_one_that_is_there_rests() -> None:
+    with Cam(control={"missing": DETACHED}, linger_s=0) as cam:
+        cam.says(f"cam: lost: sensor: {DETACHED}; trying again")
+        assert cam.camera()["reason"] == f"sensor: {DETACHED}"
+        cam.control()
+        cam.says("cam: live 320x240 RGB565")
+        cam.says("cam: idle, closed csi:")
+        assert cam.log.count("lost:") == 1
+
+
 def test_a_size_that_the_sensor_does_not_have() -> None:
     with Cam(size="640x480", control={"no_sizes": [[640, 480]]}) as cam, Viewer(cam) as viewer:
         viewer.head()
@@ -53,6 +63,20 @@ def test_a_size_that_the_sensor_does_not_have() -> None:
         code, _, body = cam.get("/config", {"size": "QVGA"})
         assert (code, json.loads(body)["size"]) == (200, "320x240")
         assert viewer.part() in cam.jpegs
+
+
+def test_flips_that_the_sensor_does_not_have() -> None:
+    refused = "The requested operation is not supported by the image sensor."
+    with Cam(control={"no_flips": True}) as cam, Viewer(cam) as viewer:
+        viewer.head()
+        viewer.part()
+        code, _, body = cam.get("/config", {"size": "VGA", "controls": {"vflip": True}})
+        told = json.loads(body)
+        assert (code, told["key"], told["error"]) == (400, "controls", f"vflip: {refused}")
+        assert json.loads(cam.get("/config")[2])["size"] == "320x240"
+        assert viewer.part() in cam.jpegs
+    with Cam(hmirror=True, control={"no_flips": True}) as cam, Viewer(cam):
+        cam.says(f"cam: lost: hmirror: {refused}; trying again")
 
 
 def test_frames_that_cannot_be_compressed_are_counted() -> None:

@@ -73,6 +73,29 @@ def test_all_output_is_there_when_the_end_is_seen():
     asyncio.run(main())
 
 
+def test_output_without_a_pause_leaves_others_their_turn(monkeypatch):
+    async def main():
+        turns = []
+
+        def take(data):
+            turns.append("output")
+            if turns.count("output") == 20:
+                ended.set()
+
+        ended = asyncio.Event()
+        monkeypatch.setattr(_process, "_READ_BYTES", 4096)  # so that each time there is more
+        process = Process(shell("yes"), take)
+        try:
+            while not ended.is_set():
+                await asyncio.sleep(0)
+                turns.append("other")
+        finally:
+            await process.end()
+        assert "output output" not in " ".join(turns[: turns.index("output") + 20])
+
+    asyncio.run(main())
+
+
 def test_endless_complaints_block_nothing_and_the_last_is_kept():
     async def main():
         output = Output()

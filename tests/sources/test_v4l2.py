@@ -417,6 +417,37 @@ def test_size_and_rate_change_while_it_streams(tmp_path):
     run(main)
 
 
+@pytest.mark.parametrize("moment", ["open", "restart"])
+def test_a_size_that_is_changed_while_the_stream_starts_is_not_lost(tmp_path, moment):
+    async def main():
+        camera = FakeCamera(clock=FakeClock(), automatic=True)
+        cam, _ = source(tmp_path, camera)
+        await cam.open()
+        opened, held = threading.Event(), threading.Event()
+
+        def hold(path):
+            opened.set()
+            assert held.wait(60)
+            return FakeCamera.open(camera, path)
+
+        if moment == "open":
+            await cam.close()
+        else:
+            await cam.apply({"fps": 15})
+        cam._open_node = hold
+        starting = asyncio.create_task(cam.open() if moment == "open" else cam.read())
+        await until(opened.is_set)
+        await cam.apply({"size": "128x96"})
+        held.set()
+        await starting
+        frame = await cam.read()
+        assert (frame.width, frame.height) == (128, 96)
+        assert cam.given["width"] == 128
+        await cam.close()
+
+    run(main)
+
+
 async def until(condition):
     while not condition():
         await asyncio.sleep(0.001)

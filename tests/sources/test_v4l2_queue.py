@@ -3,8 +3,9 @@ import errno
 import pytest
 
 from manyeyes.core.errors import SourceUnsupported
+from manyeyes.sources import _v4l2_abi as abi
 from manyeyes.sources._v4l2_device import Device
-from manyeyes.sources._v4l2_queue import Queue
+from manyeyes.sources._v4l2_queue import Filled, Queue
 from tests.sources.fake_v4l2 import FakeCamera
 from tests.sources.samples import FakeClock
 
@@ -89,3 +90,23 @@ def test_an_array_that_is_left_keeps_its_own_memory_and_no_other(camera):
     kept.release()
     for memory in camera.node.maps:
         memory.close()
+
+
+@pytest.mark.parametrize(
+    ("flags", "stamp_us", "expected_us"),
+    [
+        (abi.BUF_FLAG_TIMESTAMP_MONOTONIC, 99000000, 99000000),
+        (abi.BUF_FLAG_TIMESTAMP_MONOTONIC, 100000001, 100000000),  # of the future
+        (abi.BUF_FLAG_TIMESTAMP_MONOTONIC, 89999999, 100000000),
+        (0, 99000000, 100000000),  # by a clock that nobody names
+    ],
+)
+def test_the_time_of_capture_is_the_drivers_where_that_can_be(flags, stamp_us, expected_us):
+    assert Filled(0, (), (), flags, stamp_us, 0).capture_us(100000000) == expected_us
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "missed"), [(1, 2, 0), (1, 5, 3), (0xFFFFFFFF, 0, 0), (0xFFFFFFFE, 1, 2), (7, 0, 0)]
+)
+def test_missed_frames_are_told_by_the_drivers_count(before, now, missed):
+    assert Filled(0, (), (), 0, 0, now).missed_since(before) == missed

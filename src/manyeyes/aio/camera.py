@@ -3,7 +3,7 @@
 import asyncio
 
 from ..core.errors import ConfigError, HubClosed, SourceNoSignal
-from ..core.frame import JPEG, Frame
+from ..core.frame import Frame
 from .capture import IDLE, LIVE, Capture
 from .compat import wait_for_us
 from .hub import Hub, Subscription
@@ -95,7 +95,11 @@ class Camera:
         if hub.latest is not None:
             width, height = hub.latest.width, hub.latest.height
         row.update({"width": width, "height": height})
-        row.update(hub.counters())
+        counters = hub.counters()
+        if capture is not None:
+            counters.update(capture.source.counters())
+        if counters:
+            row["counters"] = counters
         row["viewers"] = [viewer.row(now_us) for viewer in hub.viewers]
         return row
 
@@ -105,7 +109,7 @@ class Camera:
             return {}
         source = self.capture.source
         settings: "dict[str, object]" = {}
-        if source.given["format"] != JPEG:  # a pass-through is never encoded
+        if self.capture.encoder.wants(str(source.given["format"])):  # what is passed through has no quality to set
             settings["quality"] = self.capture.encoder.quality
         settings["fps"] = self.capture.limit.fps or source.given["fps"] or source.asked["fps"]
         settings.update(source.settings())

@@ -112,9 +112,10 @@ class Capture:
         task, self._task = self._task, None
         if task is not None:
             await end_task(task)
-            self._enter(IDLE)
         if self._placeholder is not None:
-            await self._placeholder.aclose()
+            await self._placeholder.aclose()  # while it is known: the state that follows would only tell it to end
+        if task is not None:
+            self._enter(IDLE)
 
     async def run(self) -> None:
         """Read until `stop()` or cancellation."""
@@ -127,7 +128,10 @@ class Capture:
             try:
                 await self._session()
             except Exception as error:  # noqa: BLE001  # not even a bug in a source may end the camera for good
-                self._lost(error)
+                try:
+                    self._lost(error)
+                except MemoryError:
+                    pass  # no room for the words: the next try says them
                 if not self._stopping:
                     await self._clock.sleep_us(self._backoff.next_us())
 

@@ -50,32 +50,39 @@ class AsyncCSI:
         self._flag = None
         if hasattr(camera, "frame_callback"):
             self._flag = ThreadSafeFlag()
-            camera.frame_callback(self._flag.set)
+            self._listen()
 
     def __getattr__(self, name: str) -> "Any":
         return getattr(self._csi, name)
 
-    async def snapshot(self, **arguments: "Any") -> "Any":
+    def _listen(self) -> None:
+        if self._flag is not None:
+            self._csi.frame_callback(self._flag.set)
+
+    def reset(self, **arguments: "Any") -> None:
+        """Reset the sensor. The firmware forgets its callbacks with that: ours is set again."""
+        self._csi.reset(**arguments)
+        self._listen()
+
+    async def snapshot(self) -> "Any":
         """Return the next image, letting other tasks run until the sensor has it.
 
-        The image is valid until the next call, and so is every view of it.
-
-        Args:
-            arguments: Passed on; see `csi.CSI.snapshot`.
+        The image is valid until the next call, and so is every view of it. It takes no arguments: with `time`, `frames`
+        or `image` csi's own returns None in any case, which says nothing about a frame.
 
         Raises:
             RuntimeError: As the sensor's driver raises it.
         """
         began_us = self._clock.now_us()
         while True:
-            image = self._csi.snapshot(blocking=False, **arguments)
+            image = self._csi.snapshot(blocking=False)
             if image is not None:
                 return image
             if self._flag is not None:
                 try:
                     await wait_for_us(self._flag.wait(), SIGNAL_US)
                 except asyncio.TimeoutError:
-                    pass
+                    self._listen()  # somebody may have reset the sensor
             else:
                 silent = self._clock.now_us() - began_us > SILENT_US
                 await self._clock.sleep_us(POLL_SILENT_US if silent else POLL_US)

@@ -57,6 +57,10 @@ class Encoder:
 
     quality = 85
 
+    def wants(self, format: str) -> bool:
+        """Say whether frames of this format are encoded, and not just passed through."""
+        return format != JPEG
+
     async def encode(self, frame: Frame) -> "Frame | None":
         """Return the frame as JPEG, or None if there is no room for it: then nobody gets this one.
 

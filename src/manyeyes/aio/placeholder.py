@@ -71,9 +71,13 @@ class Placeholder:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
+        self._forget()
+
+    def _forget(self) -> None:
+        """See to it that the next viewer does not start with what was true for the last one."""
         latest = self._hub.latest
         if latest is not None and latest.placeholder:
-            self._hub.pause()  # the next viewer is not to start with what was true for the last one
+            self._hub.pause()
 
     async def aclose(self) -> None:
         """End, and wait until nothing of it is left."""
@@ -85,6 +89,8 @@ class Placeholder:
         if self._after_us:
             await self._clock.sleep_us(self._after_us)
         while True:
+            if not self._hub.watched:
+                self._forget()
             await self._hub.wait_watched()
             try:
                 await self._publish()

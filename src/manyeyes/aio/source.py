@@ -53,6 +53,10 @@ class Source:
         """Return what can be changed while it runs, with the present values: `fps`, `size`, `controls`."""
         return {}
 
+    def counters(self) -> "dict[str, object]":
+        """Return what else `/status` shows: frames that were left out, by reason."""
+        return {}
+
     def check(self, changes: "dict[str, object]") -> None:
         """Say whether `apply()` would take these changes; changes nothing.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..aio.pacing import Decimator
 from . import formats, pixels
+from .console import NotThere
 from .feed import Feed
 from .formats import GRAYSCALE, JPEG, RGB565, parse_roi
 from .image import Image
@@ -151,7 +152,9 @@ class CSI(Sensor):
     # Geometry and rate: what makes the cam allocate its frame buffers anew
 
     def reset(self, *, hard: bool = True) -> None:
-        """Forget every setting."""
+        """Forget every setting, and the callbacks."""
+        self.frame_callback(None)
+        self.vsync_callback(None)
         self._release()
         self._clear()
         self._defaults()
@@ -279,6 +282,12 @@ def make_module(feed: Feed) -> ModuleType:
     """Return what `import csi` finds."""
     module = ModuleType("csi", "Stands for the firmware's csi module; see manyeyes.emulation.csi.")
     bound = type("CSI", (CSI,), {"feed": feed, "__doc__": CSI.__doc__})
-    vars(module).update(formats.PIXFORMATS, CSI=bound, OV5640=CHIP, devices=lambda: [CHIP])
+
+    def missing(name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise NotThere(f"csi.{name} is not emulated: manyeyes run has CSI, devices and constants")
+
+    vars(module).update(formats.PIXFORMATS, CSI=bound, OV5640=CHIP, devices=lambda: [CHIP], __getattr__=missing)
     vars(module).update({name: number for name, (number, _) in formats.FRAMESIZES.items()})
     return module

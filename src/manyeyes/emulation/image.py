@@ -21,6 +21,10 @@ SUBSAMPLINGS = {0x11: "444", 0x21: "422", 0x22: "420"}
 AUTO = 0
 # What an application may ask of `to_jpeg` and does not get here, with the values that ask for nothing.
 _IGNORED = {"rgb_channel": -1, "alpha": 255, "color_palette": None, "alpha_palette": None, "transform": None}
+_SPACING = (
+    "x_spacing", "y_spacing", "mono_space", "char_rotation", "char_hmirror", "char_vflip",
+    "string_rotation", "string_hmirror", "string_vflip",
+)  # fmt: skip
 _BINS = ("bins", "l_bins", "a_bins", "b_bins")
 
 
@@ -131,6 +135,7 @@ class Image(Raster):
 
     def draw_string(self, xy: Any, text: str, color: Any = None, scale: float = 1, **spacing: object) -> Self:
         """Write text at a tuple (x, y); `x_spacing`, `mono_space` and the like are accepted and change nothing."""
+        refuse("draw_string", dict.fromkeys(spacing), dict.fromkeys(_SPACING))
         if not isinstance(xy, tuple | list):
             raise TypeError(f"draw_string takes its place as a tuple (x, y), got {type(xy).__name__} {xy!r}")
         place, _ = coordinates((xy,), 2)

@@ -7,7 +7,7 @@ one that is not done when `run()` returns goes on in the next.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 from .patches import Patches
@@ -36,23 +36,26 @@ class ScriptLoop:
         except RuntimeError:
             if self._loop is None or self._loop.is_closed():
                 self._loop = self._make()
+                asyncio.set_event_loop(self._loop)  # for `gather()` and what else looks for one outside of `run()`
             return self._loop
 
     def create_task(self, coroutine: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
         """Make a task; it runs as soon as the loop does."""
         return self.get_event_loop().create_task(coroutine, **options)
 
-    def run(self, coroutine: Coroutine[Any, Any, Any], **options: Any) -> Any:
-        """Run the loop until this has ended, and return its result."""
+    def run(self, coroutine: Awaitable[Any], **options: Any) -> Any:
+        """Run the loop until this has ended, and return its result: a coroutine, or as there what `gather()` returns."""
         loop = self.get_event_loop()
         if loop.is_running():
-            coroutine.close()
+            if asyncio.iscoroutine(coroutine):
+                coroutine.close()
             raise RuntimeError("asyncio.run() cannot be called from a running event loop")
         return loop.run_until_complete(coroutine)
 
     def close(self) -> None:
         """Cancel what is left, let it clean up, and close the loop."""
         loop, self._loop = self._loop, None
+        asyncio.set_event_loop(None)
         if loop is None or loop.is_closed():
             return
         try:

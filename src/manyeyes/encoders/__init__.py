@@ -38,6 +38,10 @@ class HostEncoder(Encoder):
         self._turbojpeg = TurboJpegEncoder(quality, clock, finish)
         self.quality = quality
 
+    def wants(self, format: str) -> bool:
+        """As in Encoder; with text on them, or to be turned without libturbojpeg, JPEGs are encoded again."""
+        return super().wants(format) or self._turbojpeg.finish.encodes_jpegs
+
     async def encode(self, frame: Frame) -> Frame:
         """Return the frame as a whole JPEG.
 

@@ -14,7 +14,7 @@ import simplejpeg
 
 from ..core.errors import BadFrame
 from ..core.frame import JPEG, Frame
-from .lossless import Lossless
+from .lossless import Lossless, available
 from .overlay import Overlay
 from .planes import Picture
 from .turn import Turn
@@ -35,6 +35,11 @@ class Finish:
         self.overlay = overlay
         self._local = threading.local()
         self._said = False
+
+    @property
+    def encodes_jpegs(self) -> bool:
+        """Whether JPEGs have to be decoded and encoded again."""
+        return self.overlay is not None or (self.turn != Turn() and not available())
 
     def wants(self, frame: Frame) -> bool:
         """Say whether there is anything to do to this frame."""

@@ -56,6 +56,11 @@ def _load() -> ctypes.CDLL | None:
     return library
 
 
+def available() -> bool:
+    """Return whether this machine has libturbojpeg."""
+    return _load() is not None
+
+
 class Lossless:
     """Turns JPEGs. Used by one thread at a time.
 

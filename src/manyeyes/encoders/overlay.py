@@ -37,8 +37,7 @@ class Overlay:
         if not template.strip() or "\n" in template:
             raise ConfigError(f"overlay {template!r}: expected one line of text", "overlay", template)
         self._template = template
-        self._second = -1
-        self._text = ""
+        self._last = (-1, "")  # one object, as several encoding threads look at it
         try:
             self.text(0)
         except ValueError as error:
@@ -49,10 +48,11 @@ class Overlay:
     def text(self, wall_us: int) -> str:
         """Return the text for this Unix time."""
         second = wall_us // 1000000
-        if second != self._second:
-            self._second = second
-            self._text = time.strftime(self._template, time.localtime(second))
-        return self._text
+        last, text = self._last
+        if second != last:
+            text = time.strftime(self._template, time.localtime(second))
+            self._last = (second, text)
+        return text
 
     def draw(self, image: npt.NDArray[np.uint8], wall_us: int) -> Box | None:
         """Draw it into the lower left corner.

@@ -7,6 +7,9 @@
 """
 
 import asyncio
+import errno
+import os
+import re
 import secrets
 import ssl
 from typing import TYPE_CHECKING
@@ -232,7 +235,7 @@ class HttpClient:
             words = f"no connection to {address.authority} within {CONNECT_S:g} s: is it on, and in this network?"
             raise self._refusal(SourceNotFound, words) from None
         except OSError as error:
-            words = f"no connection to {address.authority}: {(error.strerror or str(error) or 'failed').lower()}"
+            words = f"no connection to {address.authority}: {_why(error)}"
             raise self._refusal(SourceNotFound, words) from None
         self._connection = Connection(self._address.shown, address, reader, writer)
         return self._connection
@@ -245,3 +248,11 @@ class HttpClient:
                 self._tls.check_hostname = False
                 self._tls.verify_mode = ssl.CERT_NONE
         return self._tls
+
+
+def _why(error: OSError) -> str:
+    """Return the system's words for a refused connection; asyncio's name each address of the host, and have numbers."""
+    numbers = [error.errno] if error.errno else [int(one) for one in re.findall(r"\[Errno (\d+)\]", str(error))]
+    # The numbers of getaddrinfo are others, and not among these.
+    words = dict.fromkeys(os.strerror(one).lower() for one in numbers if one in errno.errorcode)
+    return ", ".join(words) or (error.strerror or str(error) or "failed").lower()

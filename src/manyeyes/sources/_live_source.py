@@ -70,6 +70,10 @@ class LiveSource(Source):
         frame.capture_us = self._last_us = max(frame.capture_us, self._last_us + 1)
         return frame
 
+    def counters(self) -> dict[str, object]:
+        """Return pictures that were overtaken by newer ones."""
+        return {"overtaken": self.dropped + (self._reader.dropped if self._reader is not None else 0)}
+
     async def close(self) -> None:
         """End the thread; one that is stuck ends later, by itself."""
         reader, self._reader = self._reader, None

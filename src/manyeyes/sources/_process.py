@@ -136,20 +136,20 @@ class Process:
             self._on_output(b"")
 
     def _read_output(self) -> None:
+        """Take what has come, once: a program that writes without a pause must leave the event loop its turn."""
         assert self._child.stdout is not None
-        while not self._child.stdout.closed:
-            try:
-                data = os.read(self._child.stdout.fileno(), _READ_BYTES)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self._loop.remove_reader(self._child.stdout.fileno())
-                self._child.stdout.close()
-            self._on_output(data)
-            if len(data) < _READ_BYTES:
-                return
+        if self._child.stdout.closed:
+            return
+        try:
+            data = os.read(self._child.stdout.fileno(), _READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._child.stdout.fileno())
+            self._child.stdout.close()
+        self._on_output(data)
 
     def _read_errors(self) -> None:
         assert self._child.stderr is not None

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # One in the encoder, one that waits, two with the driver: with fewer it has to leave frames out.
 WANTED_BUFFERS = 4
+# A timestamp that is further from now is no time of capture: some drivers have a clock of their own.
+FURTHEST_US = 10000000
+_MASK = 0xFFFFFFFF
 
 
 class Filled(NamedTuple):
@@ -42,6 +45,16 @@ class Filled(NamedTuple):
     flags: int
     timestamp_us: int
     sequence: int
+
+    def capture_us(self, now_us: int) -> int:
+        """Return the time of capture; now where the timestamp is none that can be that."""
+        monotonic = self.flags & abi.BUF_FLAG_TIMESTAMP_MASK == abi.BUF_FLAG_TIMESTAMP_MONOTONIC
+        return self.timestamp_us if monotonic and 0 <= now_us - self.timestamp_us <= FURTHEST_US else now_us
+
+    def missed_since(self, sequence: int) -> int:
+        """Return how many frames the driver has counted between that one and this; 0 where its count began anew."""
+        gap = (self.sequence - sequence - 1) & _MASK
+        return gap if gap < _MASK // 2 else 0
 
 
 class Queue:

@@ -55,6 +55,7 @@ class Stream:
         wanted: See there.
 
     Attributes:
+        asked: What of `Wanted.asked` it was started with.
         path: The device node.
         given: What the driver gave, as `Source.given`.
         sizes: What the format can be had in.
@@ -75,6 +76,7 @@ class Stream:
         self._views: list[Any] = []
         self._needed: list[int] = []
         self._doing = "open it"
+        self.asked = wanted.asked
         self.path = ""
         self.given: dict[str, object] = {}
         self.sizes = Sizes()

@@ -109,6 +109,10 @@ class ExecSource(Source):
         frame.capture_us = self._last_us = max(frame.capture_us, self._last_us + 1)
         return frame
 
+    def counters(self) -> dict[str, object]:
+        """Return pictures that were overtaken by newer ones."""
+        return {"overtaken": self.dropped + (self._newest.dropped if self._newest is not None else 0)}
+
     async def close(self) -> None:
         """End the program: SIGTERM, and SIGKILL where that is not enough."""
         process, self._process = self._process, None

@@ -119,6 +119,10 @@ class HttpSource(Source):
         frame.capture_us = self._last_us = max(frame.capture_us, self._last_us + 1)
         return frame
 
+    def counters(self) -> dict[str, object]:
+        """Return pictures that were overtaken by newer ones."""
+        return {"overtaken": self.dropped + (self._newest.dropped if self._newest is not None else 0)}
+
     async def close(self) -> None:
         """Cut the connection."""
         client, self._client = self._client, None

@@ -5,8 +5,7 @@
 - The event loop waits for the driver and takes all that it has filled: the newest stays, older ones go
   back to the driver at once, counted. What may take its time (open, set up, start, stop) is done in a thread.
 - A raw frame is a view of the driver's memory, which it gets back at the next `read()`; the frame's data is None from
-  then on, for a frame that somebody keeps (a traceback does) must not keep the device from being closed. A JPEG is
-  copied out, once.
+  then on, for a frame that a traceback keeps must not keep the device from being closed. A JPEG is copied out, once.
 - Format, size and rate are the nearest that the driver gives; `given` says which. An HDMI input has the size of its
   signal, and when that changes the stream is started again with the new one.
 - Sizes, rates and controls that were set stay when the device is closed and opened again, or pulled out and plugged in.
@@ -22,7 +21,6 @@ from ..aio.pacing import Decimator
 from ..aio.source import Source
 from ..core.errors import BadFrame, ConfigError, SourceBusy, SourceEnded, SourceError, SourceNotFound
 from ..core.frame import JPEG, Frame
-from . import _v4l2_abi as abi
 from ._v4l2_choice import Asked, check_size, parse_format, parse_input, parse_range
 from ._v4l2_controls import Controls, Value
 from ._v4l2_device import Node, Sizes, why_ended
@@ -39,9 +37,6 @@ if TYPE_CHECKING:
     from ..aio.compat import Clock
 
 CLOSE_S = 3.0
-# A timestamp that is further from now is no time of capture: some drivers have a clock of their own.
-FURTHEST_US = 10000000
-_MASK = 0xFFFFFFFF
 
 
 def open_url(request: Request) -> "V4l2Source":
@@ -78,9 +73,7 @@ class V4l2Source(Source):
 
     Attributes:
         permanent: False: a camera that is not there now may come.
-        dropped: Frames that went back to the driver unread, for a newer one was there.
-        skipped: The same, because the driver gives more than were asked for.
-        lost: Frames that the driver counted and never gave.
+        dropped, skipped, lost: Frames that nobody got; see `counters()`.
     """
 
     permanent = False
@@ -189,6 +182,10 @@ class V4l2Source(Source):
             else:
                 self._wedged = True
 
+    def counters(self) -> dict[str, object]:
+        """Return frames that were overtaken by newer ones, skipped for the rate that was asked for, and missed by the driver."""
+        return {"overtaken": self.dropped, "skipped": self.skipped, "missed": self.lost}
+
     def settings(self) -> dict[str, object]:
         """Return size, rate and controls; empty before the device was opened first."""
         given = self.given
@@ -276,7 +273,7 @@ class V4l2Source(Source):
         self._wanted.update(stream.preset)
         self._preset = {}
         self._newest = self._last_sequence = self._fault = None
-        self._bad, self._stale = "", False
+        self._bad, self._stale = "", stream.asked != self._asked  # if that was changed while this one started
         self._loop = asyncio.get_running_loop()
         # An epoll of our own inside the loop's: the loop's selectors do not tell EPOLLPRI, which is how events come.
         self._epoll = select.epoll()
@@ -333,8 +330,7 @@ class V4l2Source(Source):
 
     def _accept(self, stream: Stream, filled: Filled) -> None:
         if self._last_sequence is not None:
-            gap = (filled.sequence - self._last_sequence - 1) & _MASK
-            self.lost += gap if gap < _MASK // 2 else 0
+            self.lost += filled.missed_since(self._last_sequence)
         self._last_sequence = filled.sequence
         fault = stream.fault(filled)
         if fault:
@@ -373,11 +369,7 @@ class V4l2Source(Source):
 
     def _frame(self, stream: Stream, filled: Filled) -> Frame:
         now_us, wall_us = self._clock.now_us(), self._clock.wall_us()
-        capture_us = now_us
-        monotonic = filled.flags & abi.BUF_FLAG_TIMESTAMP_MASK == abi.BUF_FLAG_TIMESTAMP_MONOTONIC
-        if monotonic and 0 <= now_us - filled.timestamp_us <= FURTHEST_US:
-            capture_us = filled.timestamp_us
-        capture_us = self._last_us = max(capture_us, self._last_us + 1)
+        capture_us = self._last_us = max(filled.capture_us(now_us), self._last_us + 1)
         format, width, height = str(self.given["format"]), self.given["width"], self.given["height"]
         if format == JPEG:
             data: object = stream.copy(filled)

@@ -11,6 +11,7 @@ and is read again whenever it changes; each key may be left out:
     missing ""           text of a RuntimeError of CSI()
     no_sizes []          framesizes, as [w, h], that the sensor refuses
     compress_error ""    text of an OSError of compress()
+    no_flips false       hmirror() and vflip() are refused
     pad false            compress() adds a comment of 10 bytes for each step of quality
 
 What is strict: arguments are keyword-only; nothing works before pixformat() and framesize(); there is
@@ -75,6 +76,7 @@ class CSI:
 
     def reset(self, *, hard=True):
         self._format = self._size = self._hz = None
+        self.frame_callback(None)  # the firmware forgets it
 
     def pixformat(self, *value):
         if not value:
@@ -106,6 +108,8 @@ class CSI:
     def _flip(self, name, value):
         if not value:
             return self._flips.get(name, False)
+        if _controls().get("no_flips"):
+            raise RuntimeError("The requested operation is not supported by the image sensor.")
         self._flips[name] = bool(value[0])
 
     def __getattr__(self, name):

@@ -1,7 +1,7 @@
 """A stand-in for MicroPython's `network`, with the CYW43 driver's numbers.
 
 FAKE_NETWORK, JSON, is read at each call of connect(): `{"ssid": "home", "password": "secret123", "lan": true}` is
-what there is in the air and on the cable.
+what there is in the air and on the cable; `{"fault": "bus error"}` is what the driver raises when it is asked.
 """
 
 import json
@@ -16,7 +16,10 @@ _name = "openmv"
 
 def _air():
     with open(os.getenv("FAKE_NETWORK")) as file:
-        return json.load(file)
+        air = json.load(file)
+    if "fault" in air:
+        raise OSError(air["fault"])
+    return air
 
 
 def hostname(*name):

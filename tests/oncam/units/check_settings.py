@@ -14,8 +14,8 @@ def load(text, name="settings.json"):
             os.remove(FOLDER + "/" + one)
         except OSError:
             pass
-    with open(FOLDER + "/" + name, "w") as file:
-        file.write(text)
+    with open(FOLDER + "/" + name, "wb") as file:
+        file.write(text if isinstance(text, bytes) else text.encode())
     return settings_file.load(FOLDER)
 
 
@@ -49,6 +49,32 @@ class SettingsTest(unittest.TestCase):
         self.assertEqual(len(problems), 1)
         self.assertIn("settings.py: SyntaxError", problems[0])
 
+    def test_other_encodings(self):
+        for name, text in (("settings.json", b'{"ssid": "h\xe4user"}'), ("settings.py", b"ssid = 'h\xe4user'")):
+            settings, problems = load(text, name)
+            self.assertEqual(
+                problems, [name + ": expected text in UTF-8: save it so; all settings stay at their defaults"]
+            )
+            self.assertEqual(settings["ssid"], "")
+        settings, problems = load(b'\xef\xbb\xbf{"ssid": "h\xc3\xa4user"}')
+        self.assertEqual((settings["ssid"], problems), ("h\xe4user", []))
+
+    def test_a_token_in_a_file_that_cannot_be_read_lets_nobody_in(self):
+        for name, text in (
+            ("settings.json", '{"token": "abc",}}'),
+            ("settings.json", '["token", "abc"]'),
+            ("settings.json", b'{"token": "\xe4"}'),
+            ("settings.py", "port = = 3\ntoken = 'abc'\n"),
+            ("settings.py", b"token = '\xe4'\n"),
+        ):
+            settings, problems = load(text, name)
+            self.assertIsNone(settings["token"])
+            self.assertEqual(len(problems), 2)
+            self.assertIn("nobody gets in until it is right", problems[1])
+            self.assertNotIn("abc", str(problems))
+        settings, problems = load("token = 'abc'\nimport nothing\n", "settings.py")
+        self.assertEqual((settings["token"], len(problems)), ("abc", 1))
+
     def test_none_at_all(self):
         load("{}")
         os.remove(FOLDER + "/settings.json")
@@ -79,7 +105,7 @@ class SettingsTest(unittest.TestCase):
     def test_wrong_types_and_values(self):
         for key, value in (
             ("port", '"80"'), ("port", "0"), ("port", "65536"), ("port", "80.5"), ("port", "true"), ("port", "null"),
-            ("ethernet", "1"), ("ethernet", '"yes"'), ("quality", "0"), ("quality", "101"), ("fps", "-1"),
+            ("ethernet", "1"), ("ethernet", '"yes"'), ("quality", "0"), ("quality", "101"), ("fps", "-1"), ("fps", "0.05"),
             ("size", '"HUGE"'), ("size", '"0x240"'), ("size", "320"), ("name", '"front door"'), ("name", '""'),
             ("host", '"localhost"'), ("host", '"1.2.3.456"'), ("static_ip", '["10.0.0.9"]'), ("static_ip", '"10.0.0.9"'),
             ("token", '"two words"'), ("password", '"short"'), ("stall_s", "0"), ("max_viewers", "0"), ("ssid", "{}"),

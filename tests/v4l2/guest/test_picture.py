@@ -35,10 +35,9 @@ def test_frames_are_new_in_order_and_stamped(server: Serving) -> None:
     clocks_ms, numbers = [clock for clock, _ in read], [number for _, number in read]
     assert all(later > earlier for earlier, later in pairwise(numbers)), numbers
     assert all(later > earlier for earlier, later in pairwise(clocks_ms)), clocks_ms
-    # The stamp is the driver's, which counts in whole frames. What encoding and sending take differs from frame to
-    # frame, and so does when this process is woken: a stamp of our own would wander by more.
-    offsets_us = sorted(
-        picture.wall_us - number * 1000000 // FPS for picture, number in zip(pictures, numbers, strict=True)
-    )
-    middle_us = offsets_us[FRAMES // 2]
-    assert sum(abs(offset_us - middle_us) <= 2000 for offset_us in offsets_us) >= FRAMES * 3 // 4, offsets_us
+    # Whose stamp it is, a fake driver proves (tests/sources/test_v4l2.py). Here, that it is time as the camera counts it:
+    # however unevenly an emulated machine hands the frames over, so many frames are so much time.
+    stamps_us = [picture.wall_us for picture in pictures]
+    assert all(later > earlier for earlier, later in pairwise(stamps_us)), stamps_us
+    took_us, counted = stamps_us[-1] - stamps_us[0], numbers[-1] - numbers[0]
+    assert 0.8 < took_us * FPS / 1000000 / counted < 1.25, (took_us, counted)

@@ -17,6 +17,7 @@ let viewer;              // our row in it
 let token = '';          // names our stream; '' while none is open
 let reached = false;     // the last poll was answered
 let refused = false;     // the last stream ended in an error: ask why before opening the next
+let unknown = false;     // the camera has come to life since its settings were learnt
 let misses = 0;          // polls in a row that did not list our stream
 let progress = {};       // when our viewer last got a picture
 let backoff = BACKOFF_MS;
@@ -112,7 +113,7 @@ async function look() {
   } else if (viewer && !stalled()) {
     misses = 0;
     backoff = BACKOFF_MS;
-    if (link !== 'live') learn(status);
+    if (link !== 'live' || unknown) learn(status);
     link = 'live';
     again(POLL_MS);
   } else {
@@ -127,6 +128,8 @@ function see(status) {
   const [row] = status.cameras;
   if (!row) throw Error('the server has no camera');
   if (row.state !== camera.state || row.reason !== camera.reason) since = new Date(Date.now() - row.since_s * 1000);
+  // A camera that was closed, or gone, may have shown no controls, or may be another one now.
+  unknown = row.state === 'live' && (unknown || camera.state !== 'live');
   camera = row;
   viewer = row.viewers.find((one) => one.id === token);
 }
@@ -218,7 +221,7 @@ function draw() {
   $('notice').className = title ? `on ${mood}` : '';
 }
 
-// ---- learnt once per connection: the other cameras, and the settings
+// ---- learnt once per connection, and when the camera comes: the other cameras, and the settings
 
 function make(tag, properties, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
@@ -227,6 +230,7 @@ function make(tag, properties, ...children) {
 }
 
 async function learn({ cameras }) {
+  unknown = false;
   const config = await ask('config').catch(() => ({}));
   const list = onCameraPage ? (await ask('../../cams').catch(() => ({}))).cameras || [] : cameras;
   $('cameras').hidden = list.length < 2;
@@ -307,7 +311,10 @@ function field(key, { type, value, min, max, step = type === 'int' ? 1 : 'any', 
     node: make('div', { className: `field ${type}` },
       type === 'button' ? '' : make('label', { htmlFor: input.id, textContent: label }),
       make('div', { className: 'row' }, slider || '', input), wrong),
-    take: (config) => set(deep ? config.controls[key].value : config[key]),
+    take: (config) => {
+      const now = deep ? config.controls?.[key]?.value : config[key];
+      if (now !== undefined) set(now);
+    },
   };
 }
 
