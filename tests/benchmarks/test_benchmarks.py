@@ -162,8 +162,8 @@ def test_capture_from_a_camera():
     check_capture(rows, ["manyeyes"])
 
 
-@pytest.mark.skipif(not shutil.which("ustreamer"), reason="uStreamer is for `make bench`; no test needs it")
 def test_capture_compared_with_ustreamer():
+    require(shutil.which("ustreamer"), "there is no ustreamer; Debian: apt install ustreamer")
     need_compiler()
     rows = rows_of("bench_capture")
     check_capture(rows, ["ustreamer", "manyeyes"])

@@ -1,12 +1,8 @@
 import asyncio
 import itertools
 import logging
-import shutil
-import signal
 import socket
-import subprocess
 import threading
-import urllib.request
 
 import pytest
 import simplejpeg
@@ -15,9 +11,8 @@ from manyeyes.core.errors import BadFrame, ConfigError, SourceEnded, SourceError
 from manyeyes.core.multipart import FIRST_HEADER, Part
 from manyeyes.sources import http, open_source
 from manyeyes.sources.pattern import decode_pattern
-from tests.conftest import require
 from tests.contracts.source_contract import check_source
-from tests.serving import Serving, eventually, free_port
+from tests.serving import Serving, eventually
 from tests.sources.fake_camera import FakeCamera, says
 from tests.sources.samples import FakeClock, jpeg, shade_of, without_huffman_tables
 
@@ -481,58 +476,6 @@ def test_that_certificates_are_not_checked_is_said_once(caplog):
 # Real servers.
 
 
-class FfmpegServer:
-    """ffmpeg as a camera: multipart from its own HTTP server, which serves one client and ends."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}/"
-
-    def __enter__(self):
-        command = [
-            "ffmpeg",
-            "-loglevel",
-            "error",
-            "-re",
-            "-f",
-            "lavfi",
-            "-i",
-            "testsrc=size=64x48:rate=25",
-            "-f",
-            "mpjpeg",
-        ]
-        command += ["-listen", "1", self.url]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-        def listens():
-            with open("/proc/net/tcp", encoding="ascii") as file:
-                return f":{self.port:04X} 00000000:0000 0A" in file.read()
-
-        eventually(listens, "ffmpeg listens")
-        return self
-
-    def __exit__(self, *_error):
-        self.process.kill()
-        self.process.wait()
-
-
-def test_ffmpeg():
-    require(shutil.which("ffmpeg"), "there is no ffmpeg")
-
-    async def main(url):
-        source = open_source(url)
-        await source.open()
-        for _ in range(10):
-            frame = await source.read()
-        assert (frame.width, frame.height) == (64, 48)
-        await source.close()
-
-    with FfmpegServer() as server:
-        asyncio.run(main(server.url))
-
-
 @pytest.mark.parametrize("path", ["stream.jpg", "stream.jpg?framing=browser", "snapshot.jpg"])
 def test_contract_with_our_own_server(path):
     with Serving("test:?size=160x120&fps=30", "--always-on") as server:
@@ -567,38 +510,3 @@ def test_a_relay_of_a_relay_is_live_and_says_no_password():
         assert status["given"] == {"format": "JPEG", "width": 160, "height": 120, "fps": None}
         assert "s3cret" not in str(status)
     assert "s3cret" not in second.log
-
-
-@pytest.mark.parametrize("path", ["stream.jpg", "snapshot.jpg#fps=10"])
-def test_a_viewer_stays_while_the_camera_is_frozen_killed_and_started_again(path):
-    port = free_port()
-
-    def camera():
-        return Serving("test:?size=160x120&fps=30", port=port).__enter__()
-
-    upstream = camera()
-    try:
-        with Serving(f"http://me:s3cret@127.0.0.1:{port}/{path}", "--always-on") as server:
-
-            def state(wanted):
-                return eventually(lambda: (row := server.status())["state"] == wanted and row, wanted)
-
-            viewer = urllib.request.urlopen(server.url + "stream.jpg?framing=length", timeout=60)
-            state("live")
-            upstream._process.send_signal(signal.SIGSTOP)
-            assert "no frame for 2 s" in state("lost")["reason"]
-            upstream._process.send_signal(signal.SIGCONT)
-            state("live")
-            upstream.__exit__(None, None, None)
-            reason = state("lost")["reason"]
-            assert f"http://127.0.0.1:{port}/" in reason or "no frame" in reason
-            upstream = camera()
-            row = state("live")
-            assert len(row["viewers"]) == 1
-            # From the first picture to the last, on one connection.
-            assert viewer.read(20000)
-            viewer.close()
-            assert "s3cret" not in str(row)
-        assert "s3cret" not in server.log
-    finally:
-        upstream.__exit__(None, None, None)
