@@ -128,7 +128,7 @@ class Webcam(Flaky):
 
     async def open(self) -> None:
         await super().open()
-        self.values = self.values or {"brightness": 3, "mirror": False, "power_line": 1}
+        self.values = self.values or {"brightness": 3, "mirror": False, "exposure": 1, "power_line": 1}
 
     def settings(self) -> dict[str, object]:
         if self.values is None:
@@ -136,6 +136,14 @@ class Webcam(Flaky):
         kinds: dict[str, dict[str, object]] = {
             "brightness": {"type": "int", "min": 0, "max": 9, "step": 1, "default": 3},
             "mirror": {"type": "bool", "default": False},
+            "exposure": {
+                "type": "int",
+                "min": 1,
+                "max": 9,
+                "step": 1,
+                "default": 1,
+                "active": not self.values["mirror"],
+            },
             "power_line": {"type": "menu", "menu": {"0": "Off", "1": "50 Hz", "2": "60 Hz"}, "default": 1},
         }
         return {"controls": {name: {**kind, "value": self.values[name]} for name, kind in kinds.items()}}
@@ -166,7 +174,9 @@ def test_controls_come_with_the_camera_and_take_effect(new_tab: NewTab) -> None:
         tab.page.focus("input[type=range][aria-label=Brightness]")
         tab.page.keyboard.press("ArrowRight")
         eventually(lambda: source.values and source.values["brightness"] == 4, "the slider moves it")
+        assert tab.page.is_enabled("#set-exposure")
         tab.page.check("#set-mirror")
+        tab.wait("document.querySelector('#set-exposure').disabled")  # what another one rules cannot be moved
         eventually(lambda: source.values and source.values["mirror"] is True, "the switch")
         tab.page.select_option("#set-power_line", label="60 Hz")
         eventually(lambda: source.values and source.values["power_line"] == 2, "the menu")

@@ -261,7 +261,7 @@ function build(config) {
 }
 
 // One row of the panel; `deep` says that its value lives in the config's `controls`.
-function field(key, { type, value, min, max, step = type === 'int' ? 1 : 'any', menu, label = sentence(key.replace(/_/g, ' ')) }, deep) {
+function field(key, { type, value, min, max, step = type === 'int' ? 1 : 'any', menu, active, label = sentence(key.replace(/_/g, ' ')) }, deep) {
   const wrong = make('p', { className: 'wrong' }), number = type === 'number' || typeof value === 'number';
   let input, slider, changed;
 
@@ -272,6 +272,8 @@ function field(key, { type, value, min, max, step = type === 'int' ? 1 : 'any', 
     else if (type !== 'button') input.value = now;
     if (slider) slider.value = now;
   };
+  // Another control rules this one: an automatic, as a rule.
+  const enable = (now) => { for (const one of [input, slider]) if (one) one.disabled = now === false; };
   const get = () => type === 'button' || (type === 'bool' ? input.checked : number && input.value ? +input.value : input.value);
 
   // One POST at a time; of several changes to one control only the last is sent.
@@ -307,6 +309,7 @@ function field(key, { type, value, min, max, step = type === 'int' ? 1 : 'any', 
   input.onchange = send;
   wrong.setAttribute('role', 'alert');
   set(value);
+  enable(active);
   return {
     node: make('div', { className: `field ${type}` },
       type === 'button' ? '' : make('label', { htmlFor: input.id, textContent: label }),
@@ -314,6 +317,7 @@ function field(key, { type, value, min, max, step = type === 'int' ? 1 : 'any', 
     take: (config) => {
       const now = deep ? config.controls?.[key]?.value : config[key];
       if (now !== undefined) set(now);
+      if (deep) enable(config.controls?.[key]?.active);
     },
   };
 }
