@@ -54,6 +54,7 @@ class Tally:
             "server_cpu_s": self._end[1] - self._begin[1],
             "median_s": ages_s[len(ages_s) // 2],
             "p95_s": ages_s[int(len(ages_s) * 0.95)],
+            "p99_s": ages_s[int(len(ages_s) * 0.99)],
             "max_s": ages_s[-1],
         }
 

@@ -54,6 +54,7 @@ THIRD_PARTY = {
     "av": {"sources"},
     "h11": {"sources"},
     "pydantic": {"config"},
+    "zenoh": {"relay"},
 }
 
 DECORATORS = {"property", "staticmethod", "classmethod"}  # on MicroPython; x.setter and @app.get(...) besides

@@ -22,6 +22,7 @@ A SOURCE is
   exec:COMMAND             a program that writes MJPEG to its stdout
   rpicam:                  a Raspberry Pi's camera (rpicam:?size=1280x720&fps=30)
   screen:                  an X screen (screen::0.0+100,200?size=640x480&fps=30)
+  zenoh:manyeyes/SITE/CAM  a camera of another machine that runs --publish SITE
 Write NAME=SOURCE to name a camera; without a SOURCE the first camera of this machine is shown,
 or the test pattern where there is none.
 """
@@ -33,6 +34,9 @@ examples:
   manyeyes street=walk.mp4 lab=pictures/    two cameras, at /cams/street/ and /cams/lab/
   manyeyes --host 0.0.0.0 --open            let phones in the same network watch, too
   manyeyes test: --size 640x480 --fps 10    smaller and slower
+  manyeyes front=/dev/video0 --publish yard --listen tcp/0.0.0.0:7447 --open
+  manyeyes zenoh:manyeyes/yard/front --connect tcp/192.168.1.20:7447
+                                            the same camera on another machine
 
 then look at
   /                     the page: live picture, state, settings
@@ -116,6 +120,18 @@ def build_parser() -> Parser:
         default=defaults.max_connections,
         help="viewers and requests at one time; one more gets a 503 (default: %(default)s)",
     )
+    machines = serve.add_argument_group("many machines")
+    machines.add_argument(
+        "--publish", nargs="?", const="", metavar="SITE",
+        help="let other machines view these cameras, as zenoh:manyeyes/SITE/NAME (default: this machine's name)",
+    )  # fmt: skip
+    machines.add_argument("--connect", action="append", metavar="ENDPOINT", default=[],
+                          help="another machine, as tcp/HOST:7447; may be given again")  # fmt: skip
+    machines.add_argument(
+        "--listen", action="append", metavar="ENDPOINT", default=[],
+        help="where other machines connect to, as tcp/0.0.0.0:7447; may be given again; "
+             "with neither, machines in one network find each other",
+    )  # fmt: skip
     _add_picture(serve)
     camera = serve.add_argument_group("camera")
     camera.add_argument(

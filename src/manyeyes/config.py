@@ -44,6 +44,9 @@ class Settings(BaseModel):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     open: bool = False
+    publish: str | None = None
+    connect: tuple[str, ...] = ()
+    listen: tuple[str, ...] = ()
     size: str | None = None
     fps: Annotated[float, Field(ge=FPS_MIN, le=FPS_MAX)] | None = None
     quality: Annotated[int, Field(ge=1, le=100)] = 85

@@ -15,8 +15,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from . import __version__
+from . import __version__, relay
 from .aio.camera import Camera
 from .aio.capture import LOST, Capture
 from .aio.compat import end_task
@@ -29,10 +30,13 @@ from .delivery.addresses import is_loopback, reachable, url
 from .delivery.connection import stream
 from .delivery.listener import Listener, bind
 from .encoders import Finish, HostEncoder, Overlay, Turn
-from .sources import open_source, parse_size, refuse_bad, schemes
+from .sources import open_source, parse_size, refuse_bad, register, schemes
 from .sources.devices import default_device, describe_devices, list_devices
 from .sources.placeholder import draw
 from .web.app import fault, make_app
+
+if TYPE_CHECKING:
+    from .relay.node import Node
 
 log = logging.getLogger("manyeyes")
 
@@ -50,6 +54,9 @@ class Hub(PushHub):
 
     def __init__(self, name: str = "cam", quality: int = 85) -> None:
         super().__init__(name, HostEncoder(quality))
+
+
+register(relay.SCHEME, relay.open_url)
 
 
 def make_camera(settings: CameraSettings, common: Settings) -> Camera:
@@ -127,6 +134,7 @@ class Server:
                     f"camera name {name} is used twice: give each its own", "cameras", name, "names that differ"
                 )
         self._listener: Listener | None = None
+        self._node: Node | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Server":
@@ -162,9 +170,13 @@ class Server:
                     await refuse_bad(camera.capture.source)
                 except SourceError as error:
                     raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
+        node = relay.make_node(self.cameras, settings.publish, settings.connect, settings.listen, settings.open)
+        self._node = node
+        if node is not None:
+            await node.start()
         connections = _connections(settings.max_connections)
         sock = bind(settings.host, settings.port)
-        app = make_app(self.cameras, stream, __version__)
+        app = make_app(self.cameras, stream, __version__, notes=node.status if node is not None else dict)
         self._listener = Listener(sock, app, fault, int(settings.stall_timeout_s * 1000000), connections)
         self._listener.start()
         for camera in self.cameras:
@@ -178,12 +190,17 @@ class Server:
     async def aclose(self) -> None:
         """End all streams, close all sources, free everything; harmless when it is not running."""
         listener, self._listener = self._listener, None
+        node, self._node = self._node, None
         try:
             if listener is not None:
                 await listener.aclose()
         finally:
-            for camera in self.cameras:
-                await camera.aclose()
+            try:
+                if node is not None:
+                    await node.aclose()
+            finally:
+                for camera in self.cameras:
+                    await camera.aclose()
 
     async def __aenter__(self) -> "Server":
         try:

@@ -90,6 +90,17 @@ def test_age_on_a_thin_link():
         assert row["fps"] > 0
 
 
+def test_relay_hop_by_hop():
+    require(importlib.util.find_spec("zenoh"), "zenoh is not installed")
+    rows = rows_of("bench_relay")
+    assert [(row["frame"], row["hops"]) for row in rows] == [
+        (f"{size} KB", hops) for size in (14, 150) for hops in range(3)
+    ]
+    for row in rows:
+        assert row["p99"] >= row["age ms, p50"] > 0
+        assert row["CPU us per frame, publisher"] > 0
+
+
 def check_capture(rows, servers):
     """The rows that `bench_capture --quick` prints; those of age are there where a thin link is possible."""
     per_server = len(servers)

@@ -1,0 +1,60 @@
+"""The relay: cameras of one machine on another, over Eclipse Zenoh.
+
+Frames are pulled: whoever wants a camera holds one query, "newer than frame N", at the machine that has it, and is
+answered when there is one. So no frame waits anywhere for its turn, and a pending query is the sign that somebody
+watches. Zenoh is imported in here only, and only when a server publishes or views through it: it is an extra.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import ConfigError, SourceUnsupported
+
+if TYPE_CHECKING:
+    from ..aio.camera import Camera
+    from ..aio.source import Source
+    from .node import Node
+
+SCHEME = "zenoh"
+
+
+def open_url(request: Any) -> "Source":
+    """Return the source for `zenoh:manyeyes/SITE/CAMERA`; for a registry of sources.
+
+    Raises:
+        ConfigError: If that is no key, or there are options: it takes none.
+        SourceUnsupported: If Zenoh is not installed.
+    """
+    try:
+        from .source import RelaySource
+    except ModuleNotFoundError as error:
+        raise SourceUnsupported(f"{request.shown}: {_missing(error)}", request.shown) from error
+    request.options({})
+    return RelaySource.of(request.address, request.clock)
+
+
+def make_node(
+    cameras: "list[Camera]", publish: str | None, connect: tuple[str, ...], listen: tuple[str, ...], open: bool
+) -> "Node | None":
+    """Return a server's part in the relay, or None where it has none; for the arguments see `Node`.
+
+    Raises:
+        ConfigError: If one of the settings cannot be, or Zenoh is not installed.
+    """
+    sources = [camera.capture.source for camera in cameras if camera.capture is not None]
+    if publish is None and not any(source.url.startswith(f"{SCHEME}:") for source in sources):
+        for option, endpoints in (("connect", connect), ("listen", listen)):
+            if endpoints:
+                message = (
+                    f"--{option}: nothing is published and nothing viewed: add --publish, or zenoh:KEY as a source"
+                )
+                raise ConfigError(message, option, endpoints)
+        return None
+    try:
+        from .node import Node
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"--publish: {_missing(error)}", "publish") from error
+    return Node(cameras, publish, connect, listen, open)
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    return f"needs the Python package {error.name!r}, not installed; try: pip install 'manyeyes[relay]'"

@@ -1,0 +1,97 @@
+"""Addresses of the relay: endpoints as the user gives them, and the keys under which cameras are found.
+
+Everything is judged here, before anything is opened, because Zenoh takes much and says little: it goes on trying an
+endpoint without a port for ever.
+"""
+
+import ipaddress
+import re
+import socket
+
+from ..core.errors import ConfigError
+from ..core.names import NAME_RULE, is_name
+
+ROOT = "manyeyes"
+KEY_RULE = f"{ROOT}/SITE/CAMERA, each {NAME_RULE}"
+ENDPOINT_RULE = "tcp/HOST:PORT, as in tcp/192.168.1.20:7447 or tcp/[::1]:7447"
+_ENDPOINT = re.compile(r"tcp/(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
+
+
+def check_endpoint(text: str, option: str) -> str:
+    """Return an endpoint if it can be one.
+
+    Args:
+        text: As the user gave it. It is not repeated in messages where it could have a secret in it.
+        option: Its option's name, `connect` or `listen`; only listening may leave the port to the system, by 0.
+
+    Raises:
+        ConfigError: If not.
+    """
+    match = _ENDPOINT.fullmatch(text)
+    lowest = 0 if option == "listen" else 1
+    if match is None or not lowest <= int(match["port"]) <= 65535:
+        shown = text if re.fullmatch(r"[A-Za-z0-9._/:\[\]-]{0,200}", text) else text.partition("/")[0] + "/..."
+        raise ConfigError(f"--{option} {shown}: expected {ENDPOINT_RULE}", option, shown, ENDPOINT_RULE)
+    return text
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Say whether a checked endpoint is on this machine; a name other than localhost counts as beyond it."""
+    host = endpoint.partition("/")[2].rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_site(text: str) -> str:
+    """Return a site's name; "" stands for this machine's host name.
+
+    Raises:
+        ConfigError: If it cannot be one.
+    """
+    if text == "":
+        host = socket.gethostname().partition(".")[0]
+        return re.sub(r"[^A-Za-z0-9_-]", "-", host)[:64] or "site"
+    if not is_name(text):
+        message = (
+            f"--publish {text!r}: a site's name is {NAME_RULE}; write --publish behind the sources, or --publish=SITE"
+        )
+        raise ConfigError(message, "publish", text, NAME_RULE)
+    return text
+
+
+def check_key(text: str) -> str:
+    """Return the key of a camera, as in `zenoh:manyeyes/site/camera`.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    parts = text.split("/")
+    if len(parts) != 3 or parts[0] != ROOT or not all(is_name(part) for part in parts[1:]):
+        raise ConfigError(f"zenoh:{text}: expected zenoh:{KEY_RULE}", "source", text, KEY_RULE)
+    return text
+
+
+def camera_key(site: str, camera: str) -> str:
+    """Return the key under which a camera answers; its parts are judged already."""
+    return f"{ROOT}/{site}/{camera}"
+
+
+def refuse_strangers(publishes: bool, connect: "tuple[str, ...]", listen: "tuple[str, ...]") -> None:
+    """Refuse what would let other machines watch, for whoever did not say that this is meant.
+
+    Raises:
+        ConfigError: If other machines can reach a camera by these settings: there are no passwords yet.
+    """
+    why = ""
+    beyond = [one for one in listen if not is_loopback(one)]
+    if beyond:
+        why = f"--listen {beyond[0]} lets other machines in"
+    elif publishes and any(not is_loopback(one) for one in connect):
+        why = "--publish shows the cameras to whoever is behind --connect"
+    elif publishes and not connect and not listen:
+        why = "--publish shows the cameras to everybody in this network"
+    if why:
+        message = f"{why}, and there are no passwords yet: add --open if that is meant, or --listen tcp/127.0.0.1:7447"
+        raise ConfigError(message, "open", None, "--open, or endpoints on loopback")

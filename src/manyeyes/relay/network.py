@@ -1,0 +1,198 @@
+"""Network: this process's place among the machines, one Zenoh session for all its cameras.
+
+What Zenoh does is blocking: opening, closing, and answering over a link that is full (5 s at most, then it gives the
+link up). All of it runs in threads of the Network's own; callbacks come on threads of Zenoh's, and go to the
+event loop by `call_soon_threadsafe`.
+
+The settings that are not Zenoh's own, and why:
+
+- `so_sndbuf` 64 KB: the kernel grows no queue of its own. Over 2 Mbit/s 14 KB frames are 0.07 s old with it, as with
+  16 KB; but below loopback's segment size (64 KB) each write waits for a delayed acknowledgement, and 150 KB take 60 ms.
+- shared memory off: what is measured over a link is what went over the link.
+- messages of 32 MB at most: a larger one is dropped whole by Zenoh, and the link stays.
+- with endpoints given: exactly these; no scouting, no gossip. Without: scouting, and only who publishes listens.
+- an endpoint that does not answer is tried again every second, not every four.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import zenoh
+
+from ..core.envelope import MAX_BYTES
+from ..core.errors import ConfigError, ManyeyesError, SourceNoSignal
+
+T = TypeVar("T")
+
+OPEN_S = 10.0
+SNDBUF_BYTES = 65536
+# So many answers can be stuck in full links at one time before others wait for a thread; each 5 s at most.
+THREADS = 32
+
+
+class Network:
+    """One session, opened by the first who needs it and closed with the last.
+
+    Args:
+        connect: Checked endpoints to connect to.
+        listen: Checked endpoints to listen on.
+        publishes: Whether somebody is to find us when no endpoints are given.
+
+    Attributes:
+        id: The session's name among all machines; "" while it is not open.
+    """
+
+    def __init__(
+        self, connect: "tuple[str, ...]" = (), listen: "tuple[str, ...]" = (), publishes: bool = False
+    ) -> None:
+        self.id = ""
+        self._connect = connect
+        self._listen = listen
+        self._publishes = publishes
+        self._users = 0
+        self._lock = asyncio.Lock()
+        self._session: zenoh.Session | None = None
+        self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def session(self) -> zenoh.Session:
+        """The session, while it is open."""
+        assert self._session is not None, "the network is not open"
+        return self._session
+
+    async def open(self) -> None:
+        """Be one more who needs it.
+
+        Raises:
+            ConfigError: If an address to listen on is none of this machine's.
+            ManyeyesError: If it is taken, or something else is wrong.
+            SourceNoSignal: If Zenoh does not get ready in time.
+        """
+        async with self._lock:
+            if self._session is None:
+                pool = ThreadPoolExecutor(THREADS, "relay")
+                try:
+                    self._session = await _opened(pool, self._configuration())
+                except BaseException:
+                    pool.shutdown(wait=False)
+                    raise
+                self._pool = pool
+                self.id = str(self._session.zid())
+            self._users += 1
+
+    async def close(self) -> None:
+        """Be one less; every successful `open()` has one. Cancelled, it goes on by itself."""
+        self._users -= 1
+        session, pool = self._session, self._pool
+        if self._users or session is None or pool is None:
+            return
+        self._session, self._pool, self.id = None, None, ""
+        closing = asyncio.wrap_future(pool.submit(_close, session))
+        pool.shutdown(wait=False)
+        await asyncio.shield(closing)
+
+    def submit(self, work: Callable[[], T]) -> "Future[T] | None":
+        """Have something done in a thread that may block; None where the network is closed: it is not done."""
+        pool = self._pool
+        if pool is None:
+            return None
+        try:
+            return pool.submit(work)
+        except RuntimeError:  # closed at this moment, by the other thread
+            return None
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Have something done in a thread, and return what it returns.
+
+        Raises:
+            ManyeyesError: If Zenoh refuses it, or the network is closed.
+        """
+        future = self.submit(work)
+        if future is None:
+            raise ManyeyesError("the network is closed")
+        try:
+            return await asyncio.wrap_future(future)
+        except zenoh.ZError as error:
+            raise ManyeyesError(f"relay: {reason_of(error)}") from None
+
+    def peers(self) -> int:
+        """Return how many machines are connected with this one."""
+        if self._session is None:
+            return 0
+        info = self._session.info
+        return len(info.peers_zid()) + len(info.routers_zid())
+
+    def _configuration(self) -> zenoh.Config:
+        config = zenoh.Config()
+        given = bool(self._connect or self._listen)
+        for key, value in (
+            ("mode", "peer"),
+            ("connect/endpoints", list(self._connect)),
+            ("connect/retry", {"period_init_ms": 200, "period_max_ms": 1000, "period_increase_factor": 2}),
+            ("scouting/multicast/enabled", not given),
+            ("scouting/gossip/enabled", not given),
+            ("transport/shared_memory/enabled", False),
+            ("transport/link/tcp/so_sndbuf", SNDBUF_BYTES),
+            ("transport/link/rx/max_message_size", MAX_BYTES + 65536),
+        ):
+            config.insert_json5(key, json.dumps(value))
+        if given or not self._publishes:
+            config.insert_json5("listen/endpoints", json.dumps(list(self._listen)))
+        return config
+
+    def __repr__(self) -> str:
+        return f"<Network {self.id or 'closed'}: {self._users} users>"
+
+
+def direct(callback: Callable[..., object], drop: Callable[[], object] | None = None) -> Any:
+    """Return a handler that Zenoh calls in its own thread; it must not block.
+
+    For any other callback Zenoh's Python starts a thread, for a query with each query.
+    """
+    return zenoh.handlers.Callback(callback, drop, indirect=False)
+
+
+async def _opened(pool: ThreadPoolExecutor, config: zenoh.Config) -> zenoh.Session:
+    """Open a session in a thread; one that comes when nobody waits any more is closed there."""
+    opening = pool.submit(zenoh.open, config)
+    try:
+        async with asyncio.timeout(OPEN_S):
+            return await asyncio.shield(asyncio.wrap_future(opening))
+    except zenoh.ZError as error:
+        raise _translated(error) from None
+    except TimeoutError:
+        opening.add_done_callback(_close_late)
+        raise SourceNoSignal(f"relay: not ready within {OPEN_S:g} s") from None
+    except BaseException:
+        opening.add_done_callback(_close_late)
+        raise
+
+
+def _close_late(opening: "Future[zenoh.Session]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        _close(opening.result())
+
+
+def _close(session: zenoh.Session) -> None:
+    with contextlib.suppress(zenoh.ZError):  # a link that was stuck: it is given up all the same
+        session.close()  # type: ignore[no-untyped-call]  # Zenoh's stub gives it no result
+
+
+def _translated(error: zenoh.ZError) -> ManyeyesError:
+    reason = reason_of(error)
+    if "address already in use" in reason:
+        return ManyeyesError(f"--listen: {reason}; give another port, or end what has it")
+    if "cannot assign requested address" in reason:
+        return ConfigError(f"--listen: {reason}; give an address of this machine", "listen")
+    return ManyeyesError(f"relay: {reason}")
+
+
+def reason_of(error: zenoh.ZError) -> str:
+    """Return what Zenoh says, without its source files and without the settings of endpoints, secrets among them."""
+    text = re.sub(r"(?:\]? at )?/?\S*\.rs:\d+\.?\]?|#[^\s:\]]*", "", str(error)).strip(" .:[")
+    return text[:1].lower() + text[1:200].lower()
