@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import simplejpeg
 
-from manyeyes import __version__, server
+from manyeyes import __version__, commands
 from manyeyes import arguments as parsers
 from manyeyes.arguments import build_parser, parse, parse_run
 from manyeyes.cli import COMMANDS, main, settings_from
@@ -483,10 +483,10 @@ def test_sources_lists_cameras_and_what_else_there_is(capsys):
 
 
 def test_without_a_source_it_is_the_first_camera(monkeypatch):
-    monkeypatch.setattr(server, "default_device", lambda: "/dev/video7")
-    assert (server.default_source(), server.default_source("x:")) == ("/dev/video7", "/dev/video7")
-    monkeypatch.setattr(server, "default_device", lambda: None)
-    assert (server.default_source(), server.default_source("x:")) == ("test:", "x:")
+    monkeypatch.setattr(commands, "default_device", lambda: "/dev/video7")
+    assert (commands.default_source(), commands.default_source("x:")) == ("/dev/video7", "/dev/video7")
+    monkeypatch.setattr(commands, "default_device", lambda: None)
+    assert (commands.default_source(), commands.default_source("x:")) == ("test:", "x:")
 
 
 def test_a_control_where_no_camera_has_one_ends_it_before_it_starts(capsys):

@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit code out. What it means is said in config.py, done in server.py.
+"""The command line: arguments in, exit code out. What it means is said in config.py, done in server.py and commands.py.
 
 A command is a line in COMMANDS: what it is for, what reads its arguments, and the one that does it.
 """
@@ -31,7 +31,8 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 
 
 def _serve(parsed: argparse.Namespace) -> int:
-    from .server import default_source, serve  # here, so that --help and a wrong option answer at once
+    from .commands import default_source  # here, so that --help and a wrong option answer at once
+    from .server import serve
 
     parsed.sources = parsed.sources or [default_source()]
     # What was imported stays: with these 40,000 objects a full collection would stop the pictures for 20 ms.
@@ -41,21 +42,21 @@ def _serve(parsed: argparse.Namespace) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from .server import default_source, run_script
+    from .commands import default_source, run_script
 
     source = parsed.source or default_source(RUN_SOURCE)
     return run_script(parsed.script, parsed.arguments, source, parsed.port, parsed.open, _say)
 
 
 def _sources(parsed: argparse.Namespace) -> int:
-    from .server import describe_sources
+    from .commands import describe_sources
 
     _say(describe_sources(parsed.json))
     return 0
 
 
 def _snapshot(parsed: argparse.Namespace) -> int:
-    from .server import default_source, take_snapshot
+    from .commands import default_source, take_snapshot
 
     parsed.sources = [parsed.source or default_source()]
     jpeg = asyncio.run(take_snapshot(settings_from(parsed), parsed.timeout))

@@ -7,11 +7,9 @@ For programs: `Server(hub_or_source, ...)` is an async context manager. For the 
 """
 
 import asyncio
-import json
 import logging
 import resource
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -20,7 +18,6 @@ from typing import TYPE_CHECKING
 from . import __version__, relay
 from .aio.camera import Camera
 from .aio.capture import LOST, Capture
-from .aio.compat import end_task
 from .aio.distinct import DistinctHub
 from .aio.hub import Hub as BaseHub
 from .aio.push import PushHub
@@ -30,8 +27,7 @@ from .delivery.addresses import is_loopback, reachable, url
 from .delivery.connection import stream
 from .delivery.listener import Listener, bind
 from .encoders import Finish, HostEncoder, Overlay, Turn
-from .sources import open_source, parse_size, refuse_bad, register, schemes
-from .sources.devices import default_device, describe_devices, list_devices
+from .sources import open_source, parse_size, refuse_bad, register
 from .sources.placeholder import draw
 from .web.app import fault, make_app
 
@@ -40,7 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("manyeyes")
 
-LOOK_FOR_CAMERAS_S = 5
 LOOK_S = 0.5  # how often --exit-on-lost looks
 
 
@@ -141,7 +136,7 @@ class Server:
         """Return the server of a command line."""
         server = cls(**{key: getattr(settings, key) for key in Settings.model_fields if key != "cameras"})
         server.cameras = [make_camera(camera, settings) for camera in settings.cameras]
-        _refuse_controls(server.cameras, settings)
+        refuse_controls(server.cameras, settings)
         return server
 
     async def start(self) -> None:
@@ -184,7 +179,7 @@ class Server:
 
     async def serve_forever(self) -> None:
         """Serve until SIGINT or SIGTERM; the program decides what then."""
-        with _stop_signals() as stop:
+        with stop_signals() as stop:
             await stop.wait()
 
     async def aclose(self) -> None:
@@ -232,7 +227,7 @@ class Server:
         return [url(address, self.port) for address in reachable(self.settings.host)]
 
 
-def _refuse_controls(cameras: list[Camera], settings: Settings) -> None:
+def refuse_controls(cameras: list[Camera], settings: Settings) -> None:
     """Refuse controls where no camera has any; a ConfigError."""
     captures = [camera.capture for camera in cameras if camera.capture is not None]
     if settings.controls and not any(hasattr(capture.source, "preset") for capture in captures):
@@ -265,7 +260,7 @@ async def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         ManyeyesError: If it cannot listen.
     """
     # The signals first: who reads the line below may send one at once.
-    with _stop_signals() as stop:
+    with stop_signals() as stop:
         async with Server.from_settings(settings) as server:
             names = ",".join(camera.name for camera in server.cameras)
             announce(f"manyeyes: serving {names} at {server.url}")
@@ -297,97 +292,8 @@ async def _lost(cameras: list[Camera], limit_s: float | None, stop: asyncio.Even
     return ""
 
 
-def default_source(otherwise: str = "test:") -> str:
-    """Return what is shown where nothing is named: this machine's first camera, or else this."""
-    found: list[str | None] = []
-    # In a thread that may be left behind: a driver that never answers must not keep the program from starting.
-    look = threading.Thread(target=lambda: found.append(default_device()), name="look for cameras", daemon=True)
-    look.start()
-    look.join(LOOK_FOR_CAMERAS_S)
-    if not found:
-        log.warning("a camera's driver does not answer: name the source to be shown")
-    return (found and found[0]) or otherwise
-
-
-def describe_sources(as_json: bool) -> str:
-    """Return the cameras of this machine, and what else can be a source, as text or JSON."""
-    cameras = list_devices()
-    if as_json:
-        return json.dumps({"cameras": cameras, "schemes": schemes()}, indent=2)
-    others = ", ".join(f"{scheme}:" for scheme in schemes())
-    return f"{describe_devices(cameras) or 'no camera found'}\n\nalso: {others}, a video file, a folder of JPEGs"
-
-
-async def take_snapshot(settings: Settings, timeout_s: float) -> bytes:
-    """Return one fresh JPEG of the first camera, without a server.
-
-    Raises:
-        ConfigError: If a setting is wrong.
-        SourceError: If no picture came in time, with the reason.
-        ManyeyesError: If SIGINT or SIGTERM came before the picture; the source is closed all the same.
-    """
-    with _stop_signals() as stop:
-        tasks = asyncio.create_task(_snapshot(settings, timeout_s)), asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if not tasks[0].done():
-                raise ManyeyesError("ended by a signal before there was a picture")
-            return tasks[0].result()
-        finally:
-            for task in tasks:
-                await end_task(task)
-
-
-async def _snapshot(settings: Settings, timeout_s: float) -> bytes:
-    camera = make_camera(settings.cameras[0], settings)
-    _refuse_controls([camera], settings)
-    assert camera.capture is not None, "a camera with a source has a capture"
-    try:
-        await refuse_bad(camera.capture.source)
-    except SourceError as error:
-        raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
-    async with camera:
-        frame = await camera.snapshot(timeout_us=int(timeout_s * 1000000))
-    return bytes(frame.data)
-
-
-def run_script(
-    script: str, arguments: list[str], source: str, port: int | None, open: bool, announce: Callable[[str], object]
-) -> int:
-    """Run a camera's script on this machine; return its exit code.
-
-    Args:
-        script: Its path.
-        arguments: Its `sys.argv[1:]`.
-        source: What its sensor sees, as on the command line.
-        port: Where its first server listens, whatever it says.
-        open: Let its servers listen beyond this machine.
-        announce: Called with one line for each of its servers that listens.
-
-    Raises:
-        ConfigError: If a setting is wrong; the script was not started.
-    """
-    try:
-        from .emulation import runner  # here, because Pillow is an extra of this command
-    except ModuleNotFoundError as error:
-        message = f"run needs the Python package {error.name!r}, not installed; try: pip install 'manyeyes[run]'"
-        raise ConfigError(message, "script", script) from error
-
-    runner.load(script)  # its mistakes first
-    try:
-        sensor = open_source(source)
-        asyncio.run(refuse_bad(sensor))
-    except SourceError as error:
-        raise ConfigError(str(error), "source", source) from error
-
-    def urls(host: str, port: int) -> list[str]:
-        return [url(address, port) for address in reachable(host)]
-
-    return runner.run(script, arguments, sensor, log=log.info, announce=announce, urls=urls, anywhere=open, port=port)
-
-
 @contextmanager
-def _stop_signals() -> Iterator[asyncio.Event]:
+def stop_signals() -> Iterator[asyncio.Event]:
     """Give an event that SIGINT and SIGTERM set, instead of what they do otherwise."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,0 +1,108 @@
+"""What the commands besides `serve` do, made of the same parts: list the cameras, take one picture, run a script."""
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Callable
+
+from .aio.compat import end_task
+from .config import Settings
+from .core.errors import ConfigError, ManyeyesError, SourceError
+from .delivery.addresses import reachable, url
+from .server import make_camera, refuse_controls, stop_signals
+from .sources import open_source, refuse_bad, schemes
+from .sources.devices import default_device, describe_devices, list_devices
+
+log = logging.getLogger("manyeyes")
+
+LOOK_FOR_CAMERAS_S = 5
+
+
+def default_source(otherwise: str = "test:") -> str:
+    """Return what is shown where nothing is named: this machine's first camera, or else this."""
+    found: list[str | None] = []
+    # In a thread that may be left behind: a driver that never answers must not keep the program from starting.
+    look = threading.Thread(target=lambda: found.append(default_device()), name="look for cameras", daemon=True)
+    look.start()
+    look.join(LOOK_FOR_CAMERAS_S)
+    if not found:
+        log.warning("a camera's driver does not answer: name the source to be shown")
+    return (found and found[0]) or otherwise
+
+
+def describe_sources(as_json: bool) -> str:
+    """Return the cameras of this machine, and what else can be a source, as text or JSON."""
+    cameras = list_devices()
+    if as_json:
+        return json.dumps({"cameras": cameras, "schemes": schemes()}, indent=2)
+    others = ", ".join(f"{scheme}:" for scheme in schemes())
+    return f"{describe_devices(cameras) or 'no camera found'}\n\nalso: {others}, a video file, a folder of JPEGs"
+
+
+async def take_snapshot(settings: Settings, timeout_s: float) -> bytes:
+    """Return one fresh JPEG of the first camera, without a server.
+
+    Raises:
+        ConfigError: If a setting is wrong.
+        SourceError: If no picture came in time, with the reason.
+        ManyeyesError: If SIGINT or SIGTERM came before the picture; the source is closed all the same.
+    """
+    with stop_signals() as stop:
+        tasks = asyncio.create_task(_snapshot(settings, timeout_s)), asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not tasks[0].done():
+                raise ManyeyesError("ended by a signal before there was a picture")
+            return tasks[0].result()
+        finally:
+            for task in tasks:
+                await end_task(task)
+
+
+async def _snapshot(settings: Settings, timeout_s: float) -> bytes:
+    camera = make_camera(settings.cameras[0], settings)
+    refuse_controls([camera], settings)
+    assert camera.capture is not None, "a camera with a source has a capture"
+    try:
+        await refuse_bad(camera.capture.source)
+    except SourceError as error:
+        raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
+    async with camera:
+        frame = await camera.snapshot(timeout_us=int(timeout_s * 1000000))
+    return bytes(frame.data)
+
+
+def run_script(
+    script: str, arguments: list[str], source: str, port: int | None, open: bool, announce: Callable[[str], object]
+) -> int:
+    """Run a camera's script on this machine; return its exit code.
+
+    Args:
+        script: Its path.
+        arguments: Its `sys.argv[1:]`.
+        source: What its sensor sees, as on the command line.
+        port: Where its first server listens, whatever it says.
+        open: Let its servers listen beyond this machine.
+        announce: Called with one line for each of its servers that listens.
+
+    Raises:
+        ConfigError: If a setting is wrong; the script was not started.
+    """
+    try:
+        from .emulation import runner  # here, because Pillow is an extra of this command
+    except ModuleNotFoundError as error:
+        message = f"run needs the Python package {error.name!r}, not installed; try: pip install 'manyeyes[run]'"
+        raise ConfigError(message, "script", script) from error
+
+    runner.load(script)  # its mistakes first
+    try:
+        sensor = open_source(source)
+        asyncio.run(refuse_bad(sensor))
+    except SourceError as error:
+        raise ConfigError(str(error), "source", source) from error
+
+    def urls(host: str, port: int) -> list[str]:
+        return [url(address, port) for address in reachable(host)]
+
+    return runner.run(script, arguments, sensor, log=log.info, announce=announce, urls=urls, anywhere=open, port=port)
