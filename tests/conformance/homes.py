@@ -62,8 +62,8 @@ class Home:
         self.pictures = self.folder / "pictures"
         self.pictures.mkdir()
         self.jpegs = [numbered(counter) for counter in range(1, 31)]
-        for index, jpeg in enumerate(self.jpegs):
-            (self.pictures / f"{index:03}.jpg").write_bytes(jpeg)
+        for index, jpeg in enumerate(self.jpegs, 1):
+            (self.pictures / f"{index:03}.jpg").write_bytes(jpeg)  # from 1 on, as the fake sensor looks for them
         self.url = ""
 
     @property
