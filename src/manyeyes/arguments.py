@@ -77,7 +77,17 @@ RUN_SOURCE = "test:?size=640x480"
 
 
 class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong with a command line."""
+    """Says in one line what is wrong with a command line. Its texts are laid out as they stand."""
+
+    def __init__(self, prog: str, usage: str, description: str, epilog: str | None = None) -> None:
+        super().__init__(
+            prog=prog,
+            usage=usage,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,  # an abbreviation would break when an option is added
+        )
 
     def error(self, message: str) -> NoReturn:
         """Exit with 2."""
@@ -92,8 +102,6 @@ def build_parser() -> Parser:
         usage="manyeyes [serve] [OPTION ...] [[NAME=]SOURCE ...]",
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # an abbreviation would break when an option is added
     )
     serve.add_argument(
         "sources", nargs="*", metavar="[NAME=]SOURCE", help="what to show; default: this machine's camera, or test:"
@@ -202,7 +210,6 @@ def build_sources_parser() -> Parser:
         prog="manyeyes sources",
         usage="manyeyes sources [--json]",
         description=SOURCES_DESCRIPTION,
-        allow_abbrev=False,
     )
     sources.add_argument("--json", action="store_true", help="as JSON, for programs")
     sources.add_argument("-v", "--verbose", action="store_true", help="log more, to stderr")
@@ -216,8 +223,6 @@ def build_snapshot_parser() -> Parser:
         usage="manyeyes snapshot [SOURCE] -o FILE [OPTION ...]",
         description=SNAPSHOT_DESCRIPTION,
         epilog=SNAPSHOT_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     snapshot.add_argument(
         "source", nargs="?", metavar="SOURCE", help="of what; default: this machine's camera, or test:"
@@ -252,8 +257,6 @@ def build_run_parser() -> Parser:
         usage="manyeyes run SCRIPT.py [OPTION ...] [-- ARGUMENT ...]",
         description=RUN_DESCRIPTION,
         epilog=RUN_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     run.add_argument("script", metavar="SCRIPT.py", help="the script, as on a cam's /flash/main.py")
     run.add_argument("--source", help=f"what its sensor sees; default: this machine's camera, or {RUN_SOURCE}")

@@ -12,6 +12,7 @@ Source: libjpeg-turbo, turbojpeg.h, `tjTransform`; the names of the old interfac
 
 import ctypes
 from ctypes.util import find_library
+from functools import cache
 
 from ..core.errors import BadFrame
 from .turn import Turn
@@ -39,10 +40,17 @@ class _Transform(ctypes.Structure):
     )
 
 
-def _load() -> ctypes.CDLL | None:
-    name = find_library("turbojpeg") or "libturbojpeg.so.0"
+def _found() -> ctypes.CDLL:
     try:
-        library = ctypes.CDLL(name)
+        return ctypes.CDLL("libturbojpeg.so.0")
+    except OSError:
+        return ctypes.CDLL(find_library("turbojpeg") or "libturbojpeg.so")  # which runs ldconfig: only if it must
+
+
+@cache  # /config asks, too, and each thread that encodes
+def _load() -> ctypes.CDLL | None:
+    try:
+        library = _found()
         library.tjInitTransform.restype = ctypes.c_void_p
         library.tjGetErrorStr2.restype = ctypes.c_char_p
         library.tjGetErrorStr2.argtypes = library.tjGetErrorCode.argtypes = [ctypes.c_void_p]
