@@ -8,7 +8,6 @@ import urllib.request
 import pytest
 
 from manyeyes.core.errors import BadFrame, ConfigError, SourceEnded, SourceNoSignal, SourceNotFound
-from manyeyes.sources import exec as exec_source
 from manyeyes.sources import open_source
 from manyeyes.sources.exec import ExecSource
 from tests.conftest import child_processes, require
@@ -145,7 +144,7 @@ def test_what_cannot_be_opened(command, kind, words):
 
 
 def test_one_that_writes_no_picture(monkeypatch):
-    monkeypatch.setattr(exec_source, "FIRST_PICTURE_S", 2)
+    monkeypatch.setattr(ExecSource, "first_picture_s", 2)
     with pytest.raises(SourceNoSignal, match=r"no picture on its stdout within 2 s: looking for it"):
         asyncio.run(opened_shade(shell("echo 'looking for it' >&2; exec sleep 99")))
 

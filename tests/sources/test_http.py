@@ -9,7 +9,8 @@ import simplejpeg
 
 from manyeyes.core.errors import BadFrame, ConfigError, SourceEnded, SourceError, SourceNoSignal, SourceUnsupported
 from manyeyes.core.multipart import FIRST_HEADER, Part
-from manyeyes.sources import http, open_source
+from manyeyes.sources import open_source
+from manyeyes.sources.http import HttpSource
 from manyeyes.sources.pattern import decode_pattern
 from tests.contracts.source_contract import check_source
 from tests.serving import Serving, eventually
@@ -252,7 +253,7 @@ def test_what_cannot_be_opened(answer, kind, words):
 
 
 def test_one_that_never_sends_a_picture(monkeypatch):
-    monkeypatch.setattr(http, "FIRST_PICTURE_S", 0.5)
+    monkeypatch.setattr(HttpSource, "first_picture_s", 0.5)
 
     async def main(*pieces):
         async with FakeCamera(says(*pieces, then=asyncio.Event())) as camera:

@@ -5,7 +5,7 @@ import av
 import pytest
 
 from manyeyes.core.errors import BadFrame, SourceEnded, SourceNoSignal
-from manyeyes.sources import _live_source
+from manyeyes.sources._live import LivePicture
 from manyeyes.sources._live_source import LiveSource
 from tests.sources.samples import jpeg, write_mjpeg, write_video
 
@@ -61,7 +61,7 @@ def test_size_scales_what_is_decoded(tmp_path):
 
 
 def test_no_picture_in_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(_live_source, "FIRST_PICTURE_S", 0.05)
+    monkeypatch.setattr(LiveSource, "first_picture_s", 0.05)
     release = threading.Event()
 
     class Mute(Playing):
@@ -99,7 +99,7 @@ def test_a_bad_picture_is_a_bad_frame(tmp_path):
         source = Playing(write_mjpeg(tmp_path / "x.avi", [jpeg()] * 3))
         await source.open()
         await source.read()
-        source._first = source._reader and _live_source.LivePicture(jpeg()[:99], "JPEG", 0, 0, 1, 1)
+        source._first = source._reader and LivePicture(jpeg()[:99], "JPEG", 0, 0, 1, 1)
         with pytest.raises(BadFrame):
             await source.read()
         await source.close()

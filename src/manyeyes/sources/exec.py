@@ -22,19 +22,17 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ..aio.compat import CLOCK
-from ..aio.source import Source
-from ..core.errors import BadFrame, ConfigError, ProtocolError, SourceEnded, SourceError, SourceNoSignal, SourceNotFound
+from ..core.errors import ConfigError, ProtocolError, SourceEnded, SourceError, SourceNotFound
 from ..core.frame import JPEG, Frame
 from ..core.jpeg_scanner import MjpegParser
 from ._mjpeg import MAX_JPEG_BYTES, Picture, frame_of, newest_picture
 from ._newest import Newest
+from ._newest_source import NewestSource
 from ._process import Process
 from .request import Request, without_credentials
 
 if TYPE_CHECKING:
     from ..aio.compat import Clock
-
-FIRST_PICTURE_S = 10.0  # rpicam-vid and a v4l2 camera take 1 to 3 s, ffmpeg on an RTSP stream up to 5
 
 
 def open_url(request: Request) -> "ExecSource":
@@ -55,7 +53,7 @@ def open_url(request: Request) -> "ExecSource":
     return source
 
 
-class ExecSource(Source):
+class ExecSource(NewestSource[Picture]):
     """A program that writes Motion JPEG.
 
     Args:
@@ -63,28 +61,21 @@ class ExecSource(Source):
         url: What to show; the program's name if "".
         asked: See `Source`.
         clock: Where it gets the time from.
-
-    Attributes:
-        dropped: Pictures that were replaced by newer ones before anybody took them.
     """
 
-    permanent = False
+    first_picture_s = 10.0  # rpicam-vid and a v4l2 camera take 1 to 3 s, ffmpeg on an RTSP stream up to 5
+    no_picture = "no picture on its stdout"
 
     def __init__(
         self, command: list[str], url: str = "", asked: dict[str, object] | None = None, *, clock: "Clock" = CLOCK
     ) -> None:
         self._program = os.path.basename(command[0])
         shown = url or f"exec:{self._program}" + (" ..." if len(command) > 1 else "")
-        super().__init__(shown, asked)
-        self.dropped = 0
+        super().__init__(shown, asked, clock=clock)
         self._command = command
-        self._clock = clock
         self._process: Process | None = None
-        self._ending: set[asyncio.Task[None]] = set()
         self._newest: Newest[Picture] | None = None
         self._parser: MjpegParser | None = None
-        self._first: Picture | None = None
-        self._last_us = 0
 
     async def open(self) -> None:
         """Start the program and wait for its first picture."""
@@ -93,7 +84,7 @@ class ExecSource(Source):
         self._parser = MjpegParser(MAX_JPEG_BYTES)
         try:
             self._process = self._started()
-            frame = await self._first_frame(self._newest)
+            frame = await self._wait_for_first(self._take)
         except BaseException:  # a cancelled open() leaves nothing behind either
             await self.close()
             raise
@@ -104,14 +95,7 @@ class ExecSource(Source):
         if self._newest is None:
             raise self._not_open()
         picture, self._first = self._first, None
-        frame = frame_of(picture or await self._take(self._newest), self.url)
-        self.given["width"], self.given["height"] = frame.width, frame.height
-        frame.capture_us = self._last_us = max(frame.capture_us, self._last_us + 1)
-        return frame
-
-    def counters(self) -> dict[str, object]:
-        """Return pictures that were overtaken by newer ones."""
-        return {"overtaken": self.dropped + (self._newest.dropped if self._newest is not None else 0)}
+        return self._handed_out(picture or await self._take())
 
     async def close(self) -> None:
         """End the program: SIGTERM, and SIGKILL where that is not enough."""
@@ -122,11 +106,8 @@ class ExecSource(Source):
             self.dropped += newest.dropped
             newest.end(self._not_open())
         if process is not None:
-            task = asyncio.create_task(process.end())  # it ends even if this close() is cancelled
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
-        if self._ending:
-            await asyncio.wait(self._ending)
+            await self._end_with(process.end())
+        await self._ended()
 
     def _started(self) -> Process:
         newest, parser = self._newest, self._parser
@@ -157,27 +138,16 @@ class ExecSource(Source):
             words = (getattr(error, "strerror", None) or str(error)).lower()
             raise SourceNotFound(f"{self.url}: cannot be started: {words}", self.url) from None
 
-    async def _first_frame(self, newest: Newest[Picture]) -> Frame:
-        fault = ""
-        try:
-            async with asyncio.timeout(FIRST_PICTURE_S):
-                while True:
-                    picture = await self._take(newest)
-                    try:
-                        frame = frame_of(picture, self.url)
-                    except BadFrame as error:
-                        fault = f" that is whole: {error}"
-                        continue
-                    self._first = picture
-                    return frame
-        except TimeoutError:
-            said = self._said()
-            words = f"no picture on its stdout within {FIRST_PICTURE_S:g} s{fault}{said}"
-            raise SourceNoSignal(f"{self.url}: {words}", self.url) from None
+    def _frame(self, picture: Picture) -> Frame:
+        return frame_of(picture, self.url)
 
-    async def _take(self, newest: Newest[Picture]) -> Picture:
+    def _replaced(self) -> int:
+        return self._newest.dropped if self._newest is not None else 0
+
+    async def _take(self) -> Picture:
         """Return the newest picture; where there will be none any more, say why."""
-        process = self._process
+        process, newest = self._process, self._newest
+        assert newest is not None, "it is open"
         try:
             return await newest.take()
         except SourceEnded as error:
@@ -203,9 +173,6 @@ class ExecSource(Source):
         for secret in _secrets(self._command):
             words = words.replace(secret, "***")
         return f": {words[:300]}" if words else ""
-
-    def _not_open(self) -> SourceEnded:
-        return SourceEnded(f"{self.url}: the source is not open", self.url)
 
 
 def _secrets(command: list[str]) -> list[str]:

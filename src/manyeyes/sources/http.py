@@ -19,7 +19,7 @@ from ..aio.compat import CLOCK, end_task
 from ..aio.pacing import Decimator, Pace
 from ..aio.source import Source
 from ..core.boundary import boundary_of
-from ..core.errors import BadFrame, ProtocolError, SourceEnded, SourceError, SourceNoSignal, SourceUnsupported
+from ..core.errors import ProtocolError, SourceEnded, SourceError, SourceUnsupported
 from ..core.frame import JPEG, Frame
 from ..core.jpeg_scanner import MjpegParser
 from ..core.multipart_parser import MultipartParser
@@ -27,6 +27,7 @@ from ._http_client import HttpClient, Response
 from ._http_url import Address, parse_address, parse_switch, split_options
 from ._mjpeg import MAX_JPEG_BYTES, Picture, frame_of, newest_picture
 from ._newest import Newest
+from ._newest_source import NewestSource
 from .base import silence_us
 from .request import Request, check_fps, parse_fps
 
@@ -37,7 +38,6 @@ log = logging.getLogger("manyeyes")
 
 # How often a picture is asked for. A weak camera (an ESP32 at 1600x1200) can do it, and a person sees that it lives.
 DEFAULT_POLL_FPS = 2
-FIRST_PICTURE_S = 5.0
 # While more has come already, the picture at hand is not the newest; but one that sends without a pause is not
 # waited for longer than this.
 _HOLD_US = 50000
@@ -51,7 +51,7 @@ def open_url(request: Request) -> "HttpSource":
     return HttpSource(parse_address(url), request.shown, clock=request.clock, **options)  # type: ignore[arg-type]  # as those parsers return
 
 
-class HttpSource(Source):
+class HttpSource(NewestSource[Picture]):
     """A camera that speaks HTTP.
 
     Args:
@@ -60,12 +60,10 @@ class HttpSource(Source):
         fps: How often a picture is asked for (2 if None), or the most pictures of a stream.
         insecure: Take any certificate.
         clock: Where it gets the time from.
-
-    Attributes:
-        dropped: Pictures that came and were replaced by newer ones before anybody took them.
     """
 
-    permanent = False
+    first_picture_s = 5.0
+    no_picture = "answers, but no picture came"
 
     def __init__(
         self,
@@ -76,20 +74,16 @@ class HttpSource(Source):
         insecure: bool = False,
         clock: "Clock" = CLOCK,
     ) -> None:
-        super().__init__(url or address.shown, {"fps": fps})
-        self.dropped = 0
+        super().__init__(url or address.shown, {"fps": fps}, clock=clock)
         self._address = address
         self._fps = parse_fps(fps) if fps is not None else None
         self._insecure = insecure
         self._warned = False
-        self._clock = clock
         self._limit = Decimator(self._fps or 0)
         self._pace = Pace(self._fps or DEFAULT_POLL_FPS, clock)
         self._client: HttpClient | None = None
         self._newest: Newest[Picture] | None = None  # of a stream
         self._task: asyncio.Task[object] | None = None  # what reads the stream, or asks for a picture
-        self._first: Picture | None = None
-        self._last_us = 0
 
     async def open(self) -> None:
         """Connect, see what it is, and wait for the first picture."""
@@ -114,14 +108,7 @@ class HttpSource(Source):
                 picture = await (self._newest.take() if self._newest is not None else self._poll())
             if self._newest is None or self._limit.passes(picture.capture_us):
                 break
-        frame = frame_of(picture, self.url)
-        self.given["width"], self.given["height"] = frame.width, frame.height
-        frame.capture_us = self._last_us = max(frame.capture_us, self._last_us + 1)
-        return frame
-
-    def counters(self) -> dict[str, object]:
-        """Return pictures that were overtaken by newer ones."""
-        return {"overtaken": self.dropped + (self._newest.dropped if self._newest is not None else 0)}
+        return self._handed_out(picture)
 
     async def close(self) -> None:
         """Cut the connection."""
@@ -183,21 +170,10 @@ class HttpSource(Source):
         if not self.given["fps"]:
             self._newest = Newest()
             self._task = asyncio.create_task(self._pump(response, parser, self._newest))
-        fault = ""
-        try:
-            async with asyncio.timeout(FIRST_PICTURE_S):
-                while self._first is None:
-                    picture = await (self._newest.take() if self._newest is not None else self._picture(response))
-                    try:
-                        frame = frame_of(picture, self.url)
-                        self._first = picture
-                    except BadFrame as error:
-                        fault = f" that is whole: {error}"
-                        if self._newest is None:
-                            raise TimeoutError from None  # the next one is for the next try
-        except TimeoutError:
-            words = f"answers, but no picture came within {FIRST_PICTURE_S:g} s{fault}"
-            raise SourceNoSignal(f"{self.url}: {words}", self.url) from None
+        if self._newest is not None:
+            frame = await self._wait_for_first(self._newest.take)
+        else:
+            frame = await self._wait_for_first(lambda: self._picture(response), again=False)
         self.given.update({"format": JPEG, "width": frame.width, "height": frame.height})
 
     def _refuse_text(self, kind: str) -> None:
@@ -260,5 +236,8 @@ class HttpSource(Source):
         await self._pace.wait()
         return await self._picture(await client.get())
 
-    def _not_open(self) -> SourceEnded:
-        return SourceEnded(f"{self.url}: the source is not open", self.url)
+    def _frame(self, picture: Picture) -> Frame:
+        return frame_of(picture, self.url)
+
+    def _replaced(self) -> int:
+        return self._newest.dropped if self._newest is not None else 0
