@@ -539,3 +539,170 @@ def test_frames_that_are_the_same_are_left_out(tmp_path):
 def test_wrong_picture_options_are_refused(wrong):
     with pytest.raises(ConfigError):
         Server("test:", **wrong)
+
+
+# Cameras that come and go while it runs
+
+
+async def watch(server, path):
+    """Return a viewer that reads what comes, and has read its first picture."""
+    viewer = SlowViewer(*address(server), path=path)
+    await viewer.connect()
+    await viewer.read_parts(1)
+    viewer.resume()
+    return viewer
+
+
+def test_a_camera_that_is_added_is_like_the_others():
+    async def main():
+        first = Hub("first")
+        async with Server(first, port=0) as server:
+            added = server.add("late=" + SMALL)
+            assert added is server.cameras[1]
+            assert (await get_json(server, "/cams"))["cameras"] == [
+                {"name": "first", "url": "cams/first/", "state": "idle"},
+                {"name": "late", "url": "cams/late/", "state": "idle"},
+            ]
+            assert (await get(server, "/cams/late/snapshot.jpg"))[0] == 200
+            assert [row["name"] for row in (await get_json(server, "/status"))["cameras"]] == ["first", "late"]
+            hub = Hub("pushed")
+            server.add(hub)
+            async with SlowViewer(*address(server), path="/cams/pushed/stream.jpg") as viewer:
+                await until(lambda: hub.viewers)
+                hub.publish(fake_jpeg(5))
+                [(_, body)] = await viewer.read_parts(1)
+                assert fake_jpeg_number(body) == 5
+        assert all(camera.hub.closed for camera in server.cameras)
+
+    run(main)
+
+
+def test_cameras_without_a_name_get_the_next_free_one():
+    async def main():
+        async with Server(SMALL, "cam3=" + SMALL, port=0) as server:
+            assert [server.add(SMALL).name for _ in range(2)] == ["cam2", "cam4"]
+            await server.remove("cam")
+            assert server.add(SMALL).name == "cam"
+
+    run(main)
+
+
+def test_what_cannot_be_added_changes_nothing():
+    async def main():
+        hub = Hub("mine")
+        async with Server(hub, port=0) as server:
+            for camera, words in (
+                ("mine=" + SMALL, "camera mine is there already"),
+                (Hub("mine"), "camera mine is there already"),
+                (Hub("my cam"), "camera name 'my cam'"),
+                ("a/b=" + SMALL, "no such file"),
+                ("late=", "late=: no source"),
+                ("late=nothing:here", "unknown scheme"),
+            ):
+                with pytest.raises(ConfigError, match=words):
+                    server.add(camera)
+            with pytest.raises(ConfigError, match="no camera yours: there is mine"):
+                await server.remove("yours")
+            gone = Hub("gone")
+            gone.close()
+            with pytest.raises(HubClosed, match="camera gone was closed"):
+                server.add(gone)
+            assert [camera.name for camera in server.cameras] == ["mine"]
+
+    run(main)
+
+
+def test_removing_a_camera_ends_its_streams_and_no_others():
+    async def main():
+        async with Server("stays=" + SMALL, "goes=" + SMALL, port=0, fps=100) as server:
+            goes = server.cameras[1]
+            staying = [await watch(server, "/cams/stays/stream.jpg") for _ in range(2)]
+            going = [await watch(server, "/cams/goes/stream.jpg") for _ in range(2)]
+            before = {row["peer"]: row["dropped"] for row in server.cameras[0].status()["viewers"]}
+            assert len(before) == 2
+            snapshot = asyncio.create_task(get(server, "/cams/goes/snapshot.jpg?max_age_ms=0"))
+            published = server.cameras[0].hub.published
+            await server.remove("goes")
+            for viewer in going:
+                await viewer._reader  # ends, and with no error
+                viewer._parser.finish()
+                await viewer.aclose()
+            assert (await snapshot)[0] in (200, 404, 503)  # when its turn came
+            assert goes.hub not in server._listener._groups
+            assert not [task for task in asyncio.all_tasks() if "Capture.run" in repr(task)][1:]
+            assert (await get(server, "/cams/goes/stream.jpg"))[0] == 404
+            assert [row["name"] for row in (await get_json(server, "/cams"))["cameras"]] == ["stays"]
+            await until(lambda: server.cameras[0].hub.published >= published + 3)
+            after = {row["peer"]: row["dropped"] for row in server.cameras[0].status()["viewers"]}
+            assert after == before, "the same connections, and not a picture left out"
+            for viewer in staying:
+                assert not viewer._reader.done()
+                await viewer.aclose()
+
+    run(main)
+
+
+def test_a_name_can_be_used_again():
+    async def main():
+        async with Server("one=" + SMALL, port=0) as server:
+            for width in (128, 160):
+                await server.remove("one")
+                server.add(f"one=test:?size={width}x96")
+                assert inspect((await get(server, "/snapshot.jpg"))[2]).width == width
+
+    run(main)
+
+
+def test_routes_without_a_name_follow_the_first_camera():
+    async def main():
+        async with Server("one=test:?size=128x96", "two=test:?size=160x96", port=0) as server:
+            assert inspect((await get(server, "/snapshot.jpg"))[2]).width == 128
+            await server.remove("one")
+            assert inspect((await get(server, "/snapshot.jpg"))[2]).width == 160
+            await server.remove("two")
+            for path in ("/snapshot.jpg", "/stream.jpg", "/config"):
+                status, _, body = await get(server, path)
+                assert (status, json.loads(body)["error"]) == (404, "there is no camera")
+            assert (await get(server, "/"))[0] == 200  # the page, which says so
+            assert (await get_json(server, "/cams"))["cameras"] == (await get_json(server, "/status"))["cameras"] == []
+            server.add("three=test:?size=192x96")
+            assert inspect((await get(server, "/snapshot.jpg"))[2]).width == 192
+
+    run(main)
+
+
+def test_a_server_can_begin_without_a_camera():
+    async def main():
+        async with Server(port=0) as server:
+            assert (await get_json(server, "/readyz"))["ready"]
+            server.add(SMALL)
+            assert (await get(server, "/snapshot.jpg"))[0] == 200
+        server = Server(port=0)
+        server.add(SMALL)  # before it runs, too
+        async with server:
+            assert (await get(server, "/snapshot.jpg"))[0] == 200
+
+    run(main)
+
+
+def test_a_removal_that_is_given_up_is_finished_at_the_end():
+    async def main():
+        async with Server("one=" + SMALL, port=0) as server:
+            await get(server, "/snapshot.jpg")
+            camera = server.cameras[0]
+            closing, released = asyncio.Event(), asyncio.Event()
+
+            async def stuck():
+                closing.set()
+                await released.wait()
+
+            camera.capture.source.close = stuck
+            removal = asyncio.create_task(server.remove("one"))
+            await closing.wait()
+            removal.cancel()
+            await asyncio.wait([removal])
+            assert server.cameras == []
+            released.set()
+        assert camera.hub.closed
+
+    run(main)

@@ -6,6 +6,7 @@ got and what is expected. A bad setting ends the program before it starts anythi
 
 import os
 import re
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -104,12 +105,23 @@ def parse_cameras(texts: list[str]) -> tuple[CameraSettings, ...]:
             raise ConfigError(
                 f"camera name {name} is used twice: give each its own", "cameras", name, "names that differ"
             )
-        if not source:
-            raise ConfigError(
-                f"{name}=: no source; expected {name}=SOURCE, as in {name}=test:", "cameras", "", "a source"
-            )
-        cameras.append(CameraSettings(name=name, source=source))
+        cameras.append(_camera(name, source))
     return tuple(cameras)
+
+
+def parse_camera(text: str, taken: Collection[str]) -> CameraSettings:
+    """Return one more camera, `[NAME=]SOURCE`; without a name it gets the next of cam, cam2, ... that is not taken.
+
+    Raises:
+        ConfigError: If the name is not allowed, or there is no source.
+    """
+    name, source = _split(text)
+    number = 1
+    while name is None:
+        wanted = "cam" if number == 1 else f"cam{number}"
+        name = None if wanted in taken else wanted
+        number += 1
+    return _camera(name, source)
 
 
 def parse_controls(texts: list[str]) -> dict[str, str]:
@@ -131,6 +143,12 @@ def parse_controls(texts: list[str]) -> dict[str, str]:
 def _shown(source: str) -> str:
     """Return a source as a message may show it: of one that may have credentials in it, the scheme only."""
     return source if not re.search(r"[@?#]|^exec:", source) else source.partition(":")[0] + ":..."
+
+
+def _camera(name: str, source: str) -> CameraSettings:
+    if not source:
+        raise ConfigError(f"{name}=: no source; expected {name}=SOURCE, as in {name}=test:", "cameras", "", "a source")
+    return CameraSettings(name=name, source=source)
 
 
 def _split(text: str) -> tuple[str | None, str]:

@@ -21,7 +21,7 @@ from .aio.capture import LOST, Capture
 from .aio.distinct import DistinctHub
 from .aio.hub import Hub as BaseHub
 from .aio.push import PushHub
-from .config import CameraSettings, Settings, checked_name, parse_cameras, validated
+from .config import CameraSettings, Settings, checked_name, parse_camera, parse_cameras, validated
 from .core.errors import ConfigError, HubClosed, ManyeyesError, SourceError
 from .delivery.addresses import is_loopback, reachable, url
 from .delivery.connection import stream
@@ -128,6 +128,7 @@ class Server:
                 raise ConfigError(
                     f"camera name {name} is used twice: give each its own", "cameras", name, "names that differ"
                 )
+        self._leaving: list[Camera] = []  # those that `remove()` has not closed yet
         self._listener: Listener | None = None
         self._node: Node | None = None
 
@@ -153,7 +154,7 @@ class Server:
             raise ManyeyesError(f"the server runs already, at {self.url}")
         for camera in self.cameras:
             if camera.hub.closed:
-                raise HubClosed(f"camera {camera.name} was closed with the server that had it: make new ones of both")
+                raise _closed(camera)
         if not settings.open and not is_loopback(settings.host):
             raise ConfigError(
                 f"--host {settings.host} lets other machines in, and there are no passwords yet: add --open if that is meant",
@@ -177,6 +178,56 @@ class Server:
         for camera in self.cameras:
             camera.start()
 
+    def add(self, camera: "BaseHub | Camera | str") -> Camera:
+        """Show one more camera, from now on; return it.
+
+        Args:
+            camera: As for `Server()`. A source without a name gets the next one of cam, cam2, ... that is free, and one that
+                cannot be opened is a camera that is lost: it is tried again and again.
+
+        Raises:
+            ConfigError: If its name cannot be or is there already, or its source cannot be. Nothing has changed.
+            HubClosed: If it was closed, with the server that had it or by `remove()`.
+        """
+        names = [one.name for one in self.cameras]
+        if isinstance(camera, str):
+            camera = make_camera(parse_camera(camera, names), self.settings)
+        elif isinstance(camera, BaseHub):
+            camera = Camera(camera)
+        if checked_name(camera.name) in names:
+            raise ConfigError(
+                f"camera {camera.name} is there already: remove it first, or give the new one another name",
+                "cameras", camera.name, "a name that is free",
+            )  # fmt: skip
+        if camera.hub.closed:
+            raise _closed(camera)
+        self.cameras.append(camera)
+        if self._listener is not None:
+            if self._node is not None:
+                self._node.add(camera)
+            camera.start()
+        return camera
+
+    async def remove(self, name: str) -> None:
+        """Take a camera out: its streams end, its source is closed. The others notice nothing.
+
+        Raises:
+            ConfigError: If there is none of this name.
+        """
+        camera = next((one for one in self.cameras if one.name == name), None)
+        if camera is None:
+            names = [one.name for one in self.cameras]
+            raise ConfigError(f"no camera {name}: there is {', '.join(names) or 'none'}", "cameras", name, names)
+        self.cameras.remove(camera)
+        self._leaving.append(camera)
+        if self._node is not None:
+            await self._node.remove(camera)
+        await camera.aclose()
+        # Only now: as long as the hub was open, a request that had found it could still begin a stream.
+        if self._listener is not None:
+            await self._listener.release(camera.hub)
+        self._leaving.remove(camera)
+
     async def serve_forever(self) -> None:
         """Serve until SIGINT or SIGTERM; the program decides what then."""
         with stop_signals() as stop:
@@ -194,7 +245,7 @@ class Server:
                 if node is not None:
                     await node.aclose()
             finally:
-                for camera in self.cameras:
+                for camera in [*self.cameras, *self._leaving]:
                     await camera.aclose()
 
     async def __aenter__(self) -> "Server":
@@ -225,6 +276,10 @@ class Server:
     def urls(self) -> list[str]:
         """The page's URLs on every address that it listens on, loopback last."""
         return [url(address, self.port) for address in reachable(self.settings.host)]
+
+
+def _closed(camera: Camera) -> HubClosed:
+    return HubClosed(f"camera {camera.name} was closed with the server that had it: make new ones of both")
 
 
 def refuse_controls(cameras: list[Camera], settings: Settings) -> None:

@@ -15,7 +15,12 @@ class FleetTest(unittest.IsolatedAsyncioTestCase):
         response = await call(self.app, "/cams")
         self.assertEqual(
             parsed(response),
-            {"cameras": [{"name": "front", "url": "cams/front/"}, {"name": "back", "url": "cams/back/"}]},
+            {
+                "cameras": [
+                    {"name": "front", "url": "cams/front/", "state": "idle"},
+                    {"name": "back", "url": "cams/back/", "state": "idle"},
+                ]
+            },
         )
 
     async def test_a_camera_without_its_slash_is_sent_on(self):

@@ -174,6 +174,12 @@ class Listener:
             group = self._groups[hub] = ViewerGroup(hub, self._stall_us, self._clock)
         group.add(sock, framing, stats)
 
+    async def release(self, hub: Hub) -> None:
+        """End all streams of a camera that is gone, and forget it; its hub is closed."""
+        group = self._groups.pop(hub, None)
+        if group is not None:
+            await group.aclose()
+
     async def aclose(self) -> None:
         """Accept no more, end all streams and requests, free everything; harmless when done before."""
         if self._sock.fileno() < 0:

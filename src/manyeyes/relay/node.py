@@ -33,9 +33,7 @@ class Node:
         self._network = Network(connect, listen, publish is not None)
         self._views: dict[str, RelaySource] = {}
         for camera in cameras:
-            if camera.capture is not None and isinstance(camera.capture.source, RelaySource):
-                camera.capture.source.network = self._network
-                self._views[camera.name] = camera.capture.source
+            self.add(camera)
         self._publisher: Publisher | None = None
         if publish is not None:
             site = check_site(publish)
@@ -45,6 +43,16 @@ class Node:
                     raise ConfigError(message, "publish", site)
             self._publisher = Publisher(cameras, site, self._network)
         self._opened = False
+
+    def add(self, camera: Camera) -> None:
+        """Have a camera that is viewed from elsewhere ask through this node's session."""
+        if camera.capture is not None and isinstance(camera.capture.source, RelaySource):
+            camera.capture.source.network = self._network
+            self._views[camera.name] = camera.capture.source
+
+    async def remove(self, camera: Camera) -> None:
+        """Forget a camera."""
+        self._views.pop(camera.name, None)
 
     async def start(self) -> None:
         """Join the other machines.

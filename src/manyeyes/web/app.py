@@ -88,7 +88,7 @@ class Routes:
             return await self.snapshot(request, name)
         if action is not None:
             return fault(400, f"action={action}: expected stream or snapshot")
-        if self.find(name) is None:
+        if name is not None and self.find(name) is None:
             return self.no_camera(name)
         return await self.asset(request, "index.html")
 

@@ -21,7 +21,10 @@ def add_routes(app: Microdot, routes: Routes) -> None:
 
     async def list_cameras(request: Request) -> Response:
         """Answer `/cams`."""
-        return reply({"cameras": [{"name": camera.name, "url": f"cams/{camera.name}/"} for camera in routes.cameras]})
+        rows = [
+            {"name": camera.name, "url": f"cams/{camera.name}/", "state": camera.state} for camera in routes.cameras
+        ]
+        return reply({"cameras": rows})
 
     async def healthz(request: Request) -> Response:
         """Answer `/healthz`: whoever gets this reply knows that the event loop runs."""
