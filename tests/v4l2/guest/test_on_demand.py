@@ -11,7 +11,7 @@ from tests.v4l2.guest import vivid
 from tests.v4l2.guest.watching import Serving
 
 VIEWERS = 5
-ROUNDS = int(os.environ.get("MANYEYES_ROUNDS", "30"))  # `make soak` has more
+ROUNDS = int(os.environ.get("MANYEYES_ROUNDS", "30"))  # `make soak-cameras` has more
 PROGRESS = 10  # lines, of a long run
 
 

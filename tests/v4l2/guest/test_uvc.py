@@ -19,7 +19,7 @@ from tests.v4l2.guest.usb import Usb
 from tests.v4l2.guest.watching import Picture, Serving
 
 FRAMES = 6
-ROUNDS = max(20, int(os.environ.get("MANYEYES_ROUNDS", "20")) // 10)  # a replug takes 5 s: `make soak` has more
+ROUNDS = max(20, int(os.environ.get("MANYEYES_ROUNDS", "20")) // 10)  # a replug takes 5 s: `make soak-cameras` has more
 LINK = Path("/dev/v4l/by-id/usb-Manyeyes_Test_camera_0001-video-index0")  # as udev makes it; the guest has none
 SOS, DHT = b"\xff\xda", b"\xff\xc4"
 
