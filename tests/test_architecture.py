@@ -28,8 +28,11 @@ LADDER: dict[str, set[str]] = {
     "config": _AIO,
     "server": {*_BOXES, *_AIO, "config"},
     "arguments": {"config", *_AIO},
-    "commands": {"server", *_BOXES, *_AIO, "config"},
-    "cli": {"arguments", "commands", "server", "config", *_AIO},
+    "arguments_watching": {"arguments"},
+    "progress": set(),  # a line on a terminal
+    "probe": {"sources", *_AIO},  # a client, beside the server
+    "commands": {"server", "probe", *_BOXES, *_AIO, "config"},
+    "cli": {"arguments", "arguments_watching", "commands", "progress", "server", "config", *_AIO},
     "__main__": {"cli"},
     "__init__": {"server", *_BOXES, *_AIO, "config"},  # the public names
     "testing": {*_BOXES, *_AIO},  # imported by nothing in src
@@ -65,6 +68,7 @@ WHY_LONG = re.compile(r"(longer than|above|over) 400 lines\W+(because|for|since|
 # Modules without a test file of their own, and where they are proved instead.
 NO_OWN_TEST = {
     "arguments.py": "tests/test_cli.py: the command line as a whole",
+    "arguments_watching.py": "tests/probe/test_command.py: as their commands",
     "commands.py": "tests/test_cli.py, and tests/emulation for `run`",
     "__main__.py": "one call of cli.main, and what holds before it; tests/test_cli.py runs `python -m manyeyes`",
 }

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .arguments import RUN_SOURCE, parse, parse_run, parse_snapshot, parse_sources
+from .arguments_watching import parse_probe
 from .config import Settings, parse_cameras, parse_controls, validated
 from .core.errors import ConfigError, ManyeyesError
+from .progress import Progress
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
@@ -88,6 +90,18 @@ def _write(path: str, data: bytes) -> None:
         raise
 
 
+def _probe(parsed: argparse.Namespace) -> int:
+    from .commands import measure
+
+    progress = Progress(sys.stderr)
+    try:
+        text, good = asyncio.run(measure(parsed.url, parsed.for_s, parsed.json, progress))
+    finally:
+        progress.end()
+    _say(text)
+    return 0 if good else 1
+
+
 class Command(NamedTuple):
     """One command: what it is for; what reads its command line, its name included; what does it: the exit code."""
 
@@ -101,6 +115,7 @@ COMMANDS = {
     "serve": Command("show cameras to browsers (the default: the word may be left out)", parse, _serve),
     "sources": Command("list the cameras of this machine", parse_sources, _sources),
     "snapshot": Command("take one picture", parse_snapshot, _snapshot),
+    "probe": Command("measure a stream: rate, jitter, age, and what is wrong with it", parse_probe, _probe),
     "run": Command("run a camera's MicroPython script on this machine", parse_run, _run),
 }
 

@@ -73,6 +73,30 @@ async def _snapshot(settings: Settings, timeout_s: float) -> bytes:
     return bytes(frame.data)
 
 
+async def measure(url: str, duration_s: float, as_json: bool, progress: Callable[[str], object]) -> tuple[str, bool]:
+    """Measure a stream; return what to print, and whether it is good. SIGINT and SIGTERM end it early.
+
+    Args:
+        url: Of the stream.
+        duration_s: How long, from its first picture.
+        as_json: As JSON instead of a table.
+        progress: Called with a line now and then.
+
+    Raises:
+        ConfigError: If the URL is none.
+        SourceError: If there is no stream at it.
+    """
+    from .probe import reading, show, verdict  # here, so that h11 is loaded by those who need it
+
+    probe = reading.Probe(url)
+    with stop_signals() as stop:
+        await probe.read(duration_s, stop, progress)
+    report = probe.report()
+    findings = verdict.judge(report)
+    text = (show.as_json if as_json else show.as_table)(probe.shown, report, findings)
+    return text, not any(finding.level == verdict.PROBLEM for finding in findings)
+
+
 def run_script(
     script: str, arguments: list[str], source: str, port: int | None, open: bool, announce: Callable[[str], object]
 ) -> int:

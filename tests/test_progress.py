@@ -1,0 +1,28 @@
+import io
+import os
+
+from manyeyes.progress import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_line_is_written_over_and_taken_away(monkeypatch):
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((20, 5)))
+    terminal = Terminal()
+    progress = Progress(terminal)
+    progress("one")
+    progress("two " * 10)
+    progress.end()
+    progress.end()
+    assert terminal.getvalue() == "\rone\x1b[K\rtwo two two two two\x1b[K\r\x1b[K"
+
+
+def test_what_is_no_terminal_gets_nothing():
+    file = io.StringIO()
+    progress = Progress(file)
+    progress("one")
+    progress.end()
+    assert file.getvalue() == ""
