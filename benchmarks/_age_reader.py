@@ -1,4 +1,4 @@
-"""A viewer that looks at each part: `_age_reader.py HOST PORT SECONDS SKIP_S [--path PATH] [--pid PID]`.
+"""A viewer that looks at each part: `_age_reader.py HOST PORT SECONDS SKIP_S [--path PATH] [--pid PID] [--tls]`.
 
 Age is the wall clock at the arrival of a part's last byte minus the frame's capture. Where the benchmarks' own camera
 wrote the capture into the JPEG (`fakecamera.c`), that counts; else the part's X-Timestamp. It reads as fast as it can
@@ -11,6 +11,7 @@ import argparse
 import json
 import re
 import socket
+import ssl
 import time
 
 _HEADER = re.compile(rb"--[^\r\n]+\r\n((?:[^\r\n]+\r\n)+)\r\n")
@@ -59,10 +60,20 @@ class Tally:
         }
 
 
-def read(host: str, port: int, path: str, times: tuple[float, float], pid: int | None) -> dict[str, float]:
+def connect(host: str, port: int, tls: bool) -> socket.socket:
+    sock = socket.create_connection((host, port), timeout=10)
+    if not tls:
+        return sock
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # the benchmark's own certificate, made a moment ago
+    return context.wrap_socket(sock)
+
+
+def read(host: str, port: int, path: str, times: tuple[float, float], pid: int | None, tls: bool) -> dict[str, float]:
     seconds, skip_s = times
     tally = Tally(pid)
-    with socket.create_connection((host, port), timeout=10) as sock:
+    with connect(host, port, tls) as sock:
         sock.sendall(b"GET %s HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\n\r\n" % path.encode())
         begin_s = time.monotonic()
         data = bytearray()
@@ -97,5 +108,6 @@ if __name__ == "__main__":
     parser.add_argument("skip_s", type=float)
     parser.add_argument("--path", default="/stream.jpg?framing=length")
     parser.add_argument("--pid", type=int)
+    parser.add_argument("--tls", action="store_true")
     given = parser.parse_args()
-    print(json.dumps(read(given.host, given.port, given.path, (given.seconds, given.skip_s), given.pid)))
+    print(json.dumps(read(given.host, given.port, given.path, (given.seconds, given.skip_s), given.pid, given.tls)))

@@ -2,6 +2,7 @@
 
 - floor: `floor.c`, the least that any program has to do.
 - manyeyes: `manyeyes serve FOLDER`, the whole program with capture, hub and its own delivery.
+- tls: the same with a certificate.
 - publish: `manyeyes.Server(hub)` with `hub.publish()` from memory: the same delivery without a source.
 - portable: Microdot's own `start_server` with `FrameStream` as the body: asyncio writes and drains.
 """
@@ -25,6 +26,7 @@ from manyeyes.core.multipart import LENGTH, Part
 
 HERE = Path(__file__).resolve().parent
 CONTESTANTS = ("floor", "manyeyes", "publish", "portable")
+ENCRYPTED = "tls"  # not among those whose cost is compared: loadgen.c has no TLS
 START_S = 20.0
 STOP_S = 10.0
 SPARE_CONNECTIONS = 50
@@ -48,6 +50,26 @@ class Material:
         self.part = scratch / f"part-{size_bytes}"
         self.part.write_bytes(Part(data, time.time_ns() // 1000).view(LENGTH))
         self.part_bytes = self.part.stat().st_size
+        self._scratch = scratch
+
+    def certificate(self) -> list[str]:
+        """Return the options for TLS; the files are made when they are asked for."""
+        cert, key = (str(self._scratch / name) for name in ("cert.pem", "key.pem"))
+        words = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "9",
+        ]
+        words += ["-subj", "/CN=bench", "-out", cert, "-keyout", key]
+        subprocess.run(words, check=True, capture_output=True, timeout=START_S)
+        return ["--tls-cert", cert, "--tls-key", key]
 
 
 def command(name: str, material: Material, fps: float, host: str = "127.0.0.1", viewers: int = 0) -> list[str]:
@@ -55,9 +77,10 @@ def command(name: str, material: Material, fps: float, host: str = "127.0.0.1", 
     if name == "floor":
         return [str(build("floor")), "0", str(fps), str(material.part)]
     most = str(viewers + SPARE_CONNECTIONS)
-    if name == "manyeyes":
+    if name in ("manyeyes", ENCRYPTED):
         options = ["--host", host, "--port", "0", "--max-connections", most]
         options += [] if host.startswith("127.") else ["--open"]
+        options += material.certificate() if name == ENCRYPTED else []
         return [sys.executable, "-m", "manyeyes", "serve", f"{material.folder}?fps={fps:g}", *options]
     return [sys.executable, str(HERE / "_library.py"), name, str(material.jpeg), f"{fps:g}", host, most]
 

@@ -35,7 +35,7 @@ def crowd(server: Running, path: str, viewers: int, times: tuple[float, float]) 
 
 
 def one(
-    server: Running, host: str, path: str, times: tuple[float, float], prefix: tuple[str, ...] = ()
+    server: Running, host: str, path: str, times: tuple[float, float], prefix: tuple[str, ...] = (), tls: bool = False
 ) -> dict[str, float]:
     """Have one watch; returns what `_age_reader.py` prints.
 
@@ -45,9 +45,11 @@ def one(
         path: What.
         times: Seconds to measure, and seconds before that.
         prefix: What to run the viewer by (`ip netns exec NAME`).
+        tls: Whether it speaks TLS.
     """
     seconds, skip_s = times
     target = [host, str(server.port), str(seconds), str(skip_s), "--path", path, "--pid", str(server.pid)]
+    target += ["--tls"] if tls else []
     return _run([*prefix, sys.executable, str(HERE / "_age_reader.py"), *target], times)
 
 

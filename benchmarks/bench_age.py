@@ -3,21 +3,23 @@
 One viewer behind 2 Mbit/s (14 KB frames: 17.7 of the 30 a second fit through) and behind 16 Mbit/s (150 KB: 13 of 30).
 A server that writes whenever its socket takes bytes fills the send buffer with frames that are old when they arrive;
 one that starts a frame only when the last one has left the socket sends fewer bytes late, and the same number of
-frames. `floor` isn't here: its frames carry no time. Needs root and iproute2; without them it says so.
+frames. `tls` is `manyeyes` with a certificate: encryption must not bring the queue back. `floor` isn't here: its frames
+carry no time. Needs root, iproute2 and openssl; without them it says so.
 """
 
 import argparse
+import shutil
 import tempfile
 from pathlib import Path
 from statistics import median
 
 from _link import SERVER, LinkRefused, missing, thin_link
 from _report import show, skip
-from _servers import Material, command, running
+from _servers import ENCRYPTED, Material, command, running
 from _viewers import one
 
 SETTINGS = ((14_000, "2mbit"), (150_000, "16mbit"))  # bytes of a frame, rate of the link
-CONTESTANTS = ("manyeyes", "publish", "portable")
+CONTESTANTS = ("manyeyes", ENCRYPTED, "publish", "portable")
 FPS = 30.0
 
 
@@ -27,7 +29,7 @@ def measure(name: str, material: Material, rate: str, seconds: float, skip_s: fl
         thin_link(rate) as (at_server, at_client),
         running(command(name, material, FPS, SERVER, 1), at_server) as server,
     ):
-        return one(server, SERVER, "/stream.jpg?framing=length", (seconds, skip_s), at_client)
+        return one(server, SERVER, "/stream.jpg?framing=length", (seconds, skip_s), at_client, name == ENCRYPTED)
 
 
 def summary(size_bytes: int, rate: str, name: str, runs: list[dict[str, float]]) -> dict[str, object]:
@@ -49,11 +51,14 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=8.0, help="measured per run, after 4 s that are not (default: %(default)g)"
     )
-    parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=["manyeyes", "portable"])
+    parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=["manyeyes", ENCRYPTED, "portable"])
     parser.add_argument("--quick", action="store_true", help="one round of 2 s: shows that it works")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    if reason := missing():
+    reason = missing()
+    if reason is None and ENCRYPTED in options.contestants and shutil.which("openssl") is None:
+        reason = "openssl not found (Debian: apt-get install openssl)"
+    if reason:
         skip(reason, options.json)
     rounds, seconds, skip_s = (1, 2.0, 1.0) if options.quick else (options.rounds, options.seconds, 4.0)
     rows: list[dict[str, object]] = []

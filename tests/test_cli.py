@@ -536,6 +536,10 @@ def test_options_become_settings():
                 "tcp/b:2",
                 "--listen",
                 "tcp/[::]:3",
+                "--tls-cert",
+                "c.pem",
+                "--tls-key",
+                "k.pem",
                 "--stall-timeout",
                 "5",
                 "--max-connections",
@@ -591,6 +595,8 @@ def test_options_become_settings():
         "controls": {"brightness": "3", "gain": "2"},
         "drop_same_s": 2,
         "exit_on_lost_s": 9,
+        "tls_cert": "c.pem",
+        "tls_key": "k.pem",
     }
 
 

@@ -11,7 +11,7 @@ import manyeyes
 from manyeyes.aio import camera
 from manyeyes.arguments import parse
 from manyeyes.config import Settings
-from manyeyes.delivery import connection, http, viewers
+from manyeyes.delivery import connection, http, tls, transport, viewers
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -121,6 +121,8 @@ def test_limits_in_the_documents_are_those_of_the_code() -> None:
         f"| request line | {http.REQUEST_LINE_BYTES >> 10} KiB |",
         f"| request head | {http.HEAD_BYTES >> 10} KiB, {http.HEADERS} headers, {connection.HEAD_S:g} s |",
         f"| body | {http.BODY_BYTES >> 10} KiB, {connection.BODY_S:g} s |",
+        f"| TLS handshake | {transport.HANDSHAKE_S:g} s |",
+        f"at most {tls.PIECE_BYTES >> 10} KiB\n  of a connection are encrypted",
         f"| idle keep-alive connection | {connection.KEEP_ALIVE_S:g} s |",
         f"`--max-connections` ({Settings().max_connections})",
         f"| pieces of a response | {connection.WRITE_S:g} s each |",

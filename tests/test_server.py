@@ -22,6 +22,7 @@ from manyeyes.core.multipart import BROWSER
 from manyeyes.core.multipart_parser import MultipartParser
 from manyeyes.server import Hub, Server, make_camera, open_camera, serve
 from manyeyes.testing import FakeSource, SlowViewer, fake_jpeg, fake_jpeg_number
+from tests.delivery.certificates import Pair, client_context
 from tests.delivery.wire import GET, Client, until
 
 SMALL = "test:?size=160x120"
@@ -99,6 +100,22 @@ def test_the_first_camera_is_the_one_without_a_name():
             assert fake_jpeg_number(body) == 1
 
     run(main)
+
+
+def test_with_a_certificate_it_is_https(tmp_path):
+    pair = Pair(tmp_path)
+
+    async def main():
+        async with Server(Hub(), port=0, tls_cert=pair.cert, tls_key=pair.key) as server:
+            assert server.url == f"https://127.0.0.1:{server.port}/"
+            assert server.urls == [server.url]
+            async with Client(server._listener, client_context(pair)) as client:
+                await client.send(GET % b"/status")
+                assert (await client.response())[0] == 200
+
+    run(main)
+    with pytest.raises(ConfigError, match="--tls-key is missing"):
+        asyncio.run(Server(Hub(), port=0, tls_cert=pair.cert).start())
 
 
 def test_publishing_from_a_thread():

@@ -119,6 +119,10 @@ def build_parser() -> Parser:
         action="store_true",
         help="allow --host beyond this machine: anybody who can reach it can watch and change settings",
     )
+    network.add_argument("--tls-cert", metavar="FILE", help="serve https: the certificate and its chain, PEM")
+    network.add_argument(
+        "--tls-key", metavar="FILE", help="its key; when the files change, new connections get the new pair"
+    )
     network.add_argument("--stall-timeout", type=float, metavar="S", dest="stall_timeout_s", default=defaults.stall_timeout_s,
                          help="close a viewer that has taken nothing for this long (default: %(default)g s)")  # fmt: skip
     network.add_argument(

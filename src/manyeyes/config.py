@@ -45,6 +45,8 @@ class Settings(BaseModel):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     open: bool = False
+    tls_cert: str | None = None
+    tls_key: str | None = None
     publish: str | None = None
     connect: tuple[str, ...] = ()
     listen: tuple[str, ...] = ()

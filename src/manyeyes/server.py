@@ -26,6 +26,7 @@ from .core.errors import ConfigError, HubClosed, ManyeyesError, SourceError
 from .delivery.addresses import is_loopback, reachable, url
 from .delivery.connection import stream
 from .delivery.listener import Listener, bind
+from .delivery.tls import certificate_for
 from .encoders import Finish, HostEncoder, Overlay, Turn
 from .sources import open_source, parse_size, refuse_bad, register
 from .sources.placeholder import draw
@@ -171,9 +172,10 @@ class Server:
         if node is not None:
             await node.start()
         connections = _connections(settings.max_connections)
+        certificate = certificate_for(settings.tls_cert, settings.tls_key)
         sock = bind(settings.host, settings.port)
         app = make_app(self.cameras, stream, __version__, notes=node.status if node is not None else dict)
-        self._listener = Listener(sock, app, fault, int(settings.stall_timeout_s * 1000000), connections)
+        self._listener = Listener(sock, app, fault, int(settings.stall_timeout_s * 1000000), connections, certificate)
         self._listener.start()
         for camera in self.cameras:
             camera.start()
@@ -268,14 +270,18 @@ class Server:
         return self._listener.address[1]
 
     @property
+    def _scheme(self) -> str:
+        return "http" if self.settings.tls_cert is None else "https"
+
+    @property
     def url(self) -> str:
         """The page's URL, with the host as it was given."""
-        return url(self.settings.host, self.port)
+        return url(self.settings.host, self.port, self._scheme)
 
     @property
     def urls(self) -> list[str]:
         """The page's URLs on every address that it listens on, loopback last."""
-        return [url(address, self.port) for address in reachable(self.settings.host)]
+        return [url(address, self.port, self._scheme) for address in reachable(self.settings.host)]
 
 
 def _closed(camera: Camera) -> HubClosed:

@@ -7,8 +7,8 @@ import pytest
 from microdot import Microdot, Response
 
 from manyeyes.aio.hub import Hub
-from manyeyes.delivery import connection, http
-from manyeyes.delivery.connection import lingering_close
+from manyeyes.delivery import connection, http, transport
+from manyeyes.delivery.transport import Transport
 from manyeyes.testing import fake_jpeg
 from manyeyes.web.app import fault
 from tests.delivery.wire import GET, Client, listening, until
@@ -140,7 +140,7 @@ def test_empty_lines_do_not_pile_up():
             theirs.setblocking(False)
             ours.setblocking(False)
             peer = ("127.0.0.1", 1)
-            one = connection.Connection(ours, peer, make_test_app(), fault, lambda *_arguments: None)
+            one = connection.Connection(Transport(ours), peer, make_test_app(), fault, lambda *_arguments: None)
             task = asyncio.create_task(one.serve())
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(theirs, b"\r\n" * 1_000_000)
@@ -530,41 +530,6 @@ def test_microdots_singleton_stays_as_it_is():
     assert Response.already_handled.body == b""
 
 
-# Lingering
-
-
-def test_linger_ends_with_the_client_with_the_time_or_with_too_much(monkeypatch):
-    async def main():
-        loop = asyncio.get_running_loop()
-        for how in ("close", "time", "bytes"):
-            monkeypatch.setattr(connection, "LINGERING_S", 0.05 if how == "time" else 60)
-            monkeypatch.setattr(connection, "LINGERING_BYTES", 1000)
-            ours, theirs = socket.socketpair()
-            with ours, theirs:
-                ours.setblocking(False)
-                theirs.setblocking(False)
-                task = loop.create_task(lingering_close(ours))
-                assert await loop.sock_recv(theirs, 1) == b""
-                if how == "close":
-                    theirs.close()
-                elif how == "bytes":
-                    await loop.sock_sendall(theirs, b"x" * 1000)
-                await task
-
-    asyncio.run(main())
-
-
-def test_linger_on_a_connection_that_is_gone():
-    async def main():
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        theirs.close()
-        ours.close()
-        await lingering_close(ours)
-
-    asyncio.run(main())
-
-
 def test_limits_are_in_proportion():
-    assert http.REQUEST_LINE_BYTES < http.HEAD_BYTES < connection.LINGERING_BYTES
-    assert connection.LINGERING_BYTES > TEN_MB
+    assert http.REQUEST_LINE_BYTES < http.HEAD_BYTES < transport.LINGERING_BYTES
+    assert transport.LINGERING_BYTES > TEN_MB

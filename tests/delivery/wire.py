@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -50,13 +51,15 @@ def group_of(listener: Listener, hub: Any) -> ViewerGroup:
 
 
 class Client:
-    """A connection that says what it is told to and reads what comes."""
+    """A connection that says what it is told to and reads what comes; with a context, in TLS."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, context: ssl.SSLContext | None = None) -> None:
         self._address = listener.address
+        self._context = context
 
     async def __aenter__(self) -> "Client":
-        self._reader, self._writer = await asyncio.open_connection(*self._address)
+        async with asyncio.timeout(LIMIT_S):
+            self._reader, self._writer = await asyncio.open_connection(*self._address, ssl=self._context)
         return self
 
     async def __aexit__(self, *_error: object) -> None:

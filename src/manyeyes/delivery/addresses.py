@@ -71,6 +71,6 @@ def is_loopback(host: str) -> bool:
     return all(str(address[0]) == "::1" or str(address[0]).startswith("127.") for _, address in resolve(host, 0))
 
 
-def url(host: str, port: int) -> str:
+def url(host: str, port: int, scheme: str = "http") -> str:
     """Return the URL of the page on a host."""
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"

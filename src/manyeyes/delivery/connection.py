@@ -7,7 +7,6 @@ hand over. Every wait for the client has a deadline.
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from ..core.errors import HubClosed, RequestError
 from ..core.multipart import BROWSER, FIRST_HEADER
 from ..core.stats import ViewerStats
 from .http import Head, find_end, parse_head, response_head
+from .transport import StreamSocket, Transport
 
 if TYPE_CHECKING:
     from ..aio.compat import Clock
@@ -30,11 +30,9 @@ BODY_S = 5.0
 WRITE_S = 30.0  # for each piece of a response
 KEEP_ALIVE_S = 30.0  # idle between requests; nginx 75, Apache 5
 REQUESTS = 10000  # on one connection; bounds what one client can hold on to
-LINGERING_S = 2.0
-LINGERING_BYTES = 32 << 20
-_CHUNK_BYTES = 65536
+_SMALL_BYTES = 65536
 
-HandOver = Callable[[socket.socket, Hub, str, ViewerStats], None]
+HandOver = Callable[[StreamSocket, Hub, str, ViewerStats], None]
 """What takes over the socket of a stream: (socket, hub, framing, stats). If it raises, the socket is still ours."""
 
 Fault = Callable[[int, str], Response]
@@ -53,7 +51,7 @@ class Connection:
     """One client's connection.
 
     Args:
-        sock: Non-blocking; closed in the end, unless it was handed over.
+        transport: The bytes; closed in the end, unless its socket was handed over.
         peer: The other end's address.
         app: Answers the requests.
         fault: Makes the answer to a request that is refused before it gets to the app.
@@ -66,7 +64,7 @@ class Connection:
 
     def __init__(
         self,
-        sock: socket.socket,
+        transport: Transport,
         peer: tuple[str, int],
         app: Microdot,
         fault: Fault,
@@ -74,19 +72,20 @@ class Connection:
         clock: "Clock" = CLOCK,
     ) -> None:
         self.stream: tuple[Hub, str, str, dict[str, str]] | None = None
-        self._sock = sock
+        self._transport = transport
         self._peer = peer
         self._app = app
         self._fault = fault
         self._hand_over = hand_over
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
         self._input = bytearray()
         self._handed_over = False
 
     async def serve(self) -> None:
         """Answer requests until one side has had enough; never raises but for cancellation."""
         try:
+            if not await self._open():
+                return
             for count in range(REQUESTS):
                 if not await self._one(first=count == 0, last=count == REQUESTS - 1):
                     break
@@ -96,7 +95,16 @@ class Connection:
             log.exception("unexpected error while answering %s", self._peer)  # a bug costs one connection
         finally:
             if not self._handed_over:
-                self._sock.close()
+                self._transport.close()
+
+    async def _open(self) -> bool:
+        """Agree on how to talk; return whether requests may follow."""
+        try:
+            await self._transport.open()
+        except RequestError as error:
+            await self._refuse(error)
+            return False
+        return True
 
     async def _one(self, first: bool, last: bool) -> bool:
         """Answer one request; return whether another may follow."""
@@ -114,7 +122,7 @@ class Connection:
         keep = head.keep_alive and not last
         keep = await self._write(response, keep, head.method == "HEAD")
         if not keep:
-            await lingering_close(self._sock)
+            await self._transport.finish()
         return keep
 
     async def _read_head(self, idle_s: float) -> Head | None:
@@ -165,19 +173,20 @@ class Connection:
                 head.headers,
                 body=body,
                 sock=(None, self),  # type: ignore[arg-type]  # for stream() above
+                scheme=self._transport.scheme,
             )
         except (ValueError, LookupError) as error:  # Microdot's decoding of %XX and of the cookies
             raise RequestError(f"target {head.target[:40]!r}: broken percent encoding") from error
 
     async def _receive(self) -> bool:
         """Read what has come; False at the end of file."""
-        data = await self._loop.sock_recv(self._sock, _CHUNK_BYTES)
+        data = await self._transport.receive()
         self._input += data
         return bool(data)
 
     async def _send(self, data: bytes | bytearray | memoryview) -> None:
         async with asyncio.timeout(WRITE_S):
-            await self._loop.sock_sendall(self._sock, data)
+            await self._transport.send(data)
 
     async def _write(self, response: Response, keep: bool, head_only: bool) -> bool:
         """Send a response; return whether the connection can live on."""
@@ -194,7 +203,7 @@ class Connection:
             # One send for what is small anyway, so that it is one packet; a picture is not copied for it.
             if head_only or not response.body:
                 await self._send(data)
-            elif len(response.body) <= _CHUNK_BYTES:
+            elif len(response.body) <= _SMALL_BYTES:
                 await self._send(data + response.body)
             else:
                 await self._send(data)
@@ -223,37 +232,17 @@ class Connection:
         data = response_head(200, headers)
         if head.method == "HEAD":
             await self._send(data)
-            await lingering_close(self._sock)
+            await self._transport.finish()
             return False
         if framing == BROWSER:
             data += FIRST_HEADER  # a stream must begin with a well-formed part
         await self._send(data)
         stats = ViewerStats(self._clock.now_us(), viewer, f"{self._peer[0]}:{self._peer[1]}")
-        self._hand_over(self._sock, hub, framing, stats)
+        self._hand_over(self._transport.stream_socket(), hub, framing, stats)
         self._handed_over = True
         return False
 
     async def _refuse(self, error: RequestError) -> None:
         """Answer a request that no route will see."""
         await self._write(self._fault(error.status, str(error)), keep=False, head_only=False)
-        await lingering_close(self._sock)
-
-
-async def lingering_close(sock: socket.socket) -> None:
-    """End our side and read on for a while, so that the answer arrives before the socket is closed.
-
-    Closing a socket with unread input resets the connection, and the client loses an answer that it
-    has not read yet.
-    """
-    loop = asyncio.get_running_loop()
-    left_bytes = LINGERING_BYTES
-    try:
-        sock.shutdown(socket.SHUT_WR)
-        async with asyncio.timeout(LINGERING_S):
-            while left_bytes > 0:
-                data = await loop.sock_recv(sock, _CHUNK_BYTES)
-                if not data:
-                    return
-                left_bytes -= len(data)
-    except (OSError, TimeoutError):
-        return
+        await self._transport.finish()

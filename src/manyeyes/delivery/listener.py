@@ -4,17 +4,20 @@ import asyncio
 import errno
 import logging
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from microdot import Microdot
 
 from ..aio.compat import CLOCK
 from ..aio.hub import Hub
-from ..core.errors import ConfigError, ManyeyesError
+from ..core.errors import ConfigError, ManyeyesError, RequestError
 from ..core.stats import ViewerStats
 from .addresses import resolve
-from .connection import Connection, Fault, lingering_close
+from .connection import Connection, Fault
 from .http import response_head
+from .tls import Certificate
+from .transport import StreamSocket, TlsTransport, Transport
 from .viewers import ViewerGroup
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 256
 ACCEPTS = 64  # at one wake-up, so that a flood of connections leaves time for frames
+REFUSAL_S = 1.0  # to take a few hundred bytes
 REFUSALS = 32  # sockets above the limit that are being told so; more are closed without a word
 # What accept() says when something is used up: wait, for asking again at once would burn a core.
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -71,6 +75,7 @@ class Listener:
         fault: Makes the answer to a request that is refused before it gets to the app.
         stall_us: A viewer that has taken nothing for this long is closed.
         max_connections: Above this many sockets (requests and viewers together) a new one gets a 503.
+        certificate: With it, connections are TLS.
         clock: Tells the time.
 
     Attributes:
@@ -84,6 +89,7 @@ class Listener:
         fault: Fault,
         stall_us: int,
         max_connections: int,
+        certificate: Certificate | None = None,
         clock: "Clock" = CLOCK,
     ) -> None:
         self.refused = 0
@@ -92,6 +98,9 @@ class Listener:
         self._fault = fault
         self._stall_us = stall_us
         self._max_connections = max_connections
+        self._certificate = certificate
+        # One thread, so that whoever floods us with handshakes has one core of ours at most; it starts when needed.
+        self._handshakes = ThreadPoolExecutor(1, "handshake")
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,36 +145,43 @@ class Listener:
             if sock.family in (socket.AF_INET, socket.AF_INET6):
                 # The last segment of a snapshot or frame would wait for the others' acknowledgement.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._serve(sock, peer)
+            self._serve(self._transport(sock), peer)
 
-    def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+    def _transport(self, sock: socket.socket) -> Transport:
+        if self._certificate is None:
+            return Transport(sock)
+        return TlsTransport(sock, self._certificate.context, self._handshakes)
+
+    def _serve(self, transport: Transport, peer: tuple[str, int]) -> None:
         if self.connections < self._max_connections:
-            work = Connection(sock, peer, self._app, self._fault, self._take_over, self._clock).serve()
+            work = Connection(transport, peer, self._app, self._fault, self._take_over, self._clock).serve()
             tasks = self._tasks
         else:
             self.refused += 1
             if len(self._refusals) >= REFUSALS:
-                sock.close()
+                transport.close()
                 return
-            work = self._refuse(sock)
+            work = self._refuse(transport)
             tasks = self._refusals
         task = self._loop.create_task(work)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    async def _refuse(self, sock: socket.socket) -> None:
+    async def _refuse(self, transport: Transport) -> None:
         """Answer one connection too many."""
         response = self._fault(503, f"too many connections: at most {self._max_connections} at a time")
         response.headers.update({"Content-Length": str(len(response.body)), "Retry-After": "5", "Connection": "close"})
         try:
-            sock.send(response_head(503, response.headers) + response.body)
-            await lingering_close(sock)
-        except OSError:
-            pass  # it left before we could say so
+            await transport.open()
+            async with asyncio.timeout(REFUSAL_S):
+                await transport.send(response_head(503, response.headers) + response.body)
+            await transport.finish()
+        except (OSError, RequestError):
+            pass  # it left before we could say so, or does not understand us
         finally:
-            sock.close()
+            transport.close()
 
-    def _take_over(self, sock: socket.socket, hub: Hub, framing: str, stats: ViewerStats) -> None:
+    def _take_over(self, sock: StreamSocket, hub: Hub, framing: str, stats: ViewerStats) -> None:
         task = asyncio.current_task()
         if task is not None:
             self._tasks.discard(task)  # it has nothing left to do, and its socket counts as a viewer from here on
@@ -197,3 +213,4 @@ class Listener:
             groups = list(self._groups.values())
             self._groups.clear()
             await asyncio.gather(*(group.aclose() for group in groups))
+            self._handshakes.shutdown(wait=False, cancel_futures=True)

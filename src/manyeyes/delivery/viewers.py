@@ -31,6 +31,7 @@ from ..core.frame import Frame
 from ..core.mailbox import Mailbox
 from ..core.multipart import BROWSER, LENGTH
 from ..core.stats import Cohort, ViewerStats
+from .transport import StreamSocket
 
 if TYPE_CHECKING:
     from ..aio.compat import Clock
@@ -95,7 +96,7 @@ class Viewer:
 
     __slots__ = ("box", "fd", "frame", "input_bytes", "lane", "progress_us", "rest", "sock", "stats")
 
-    def __init__(self, sock: socket.socket, lane: Lane, stats: ViewerStats) -> None:
+    def __init__(self, sock: StreamSocket, lane: Lane, stats: ViewerStats) -> None:
         self.sock = sock
         self.fd = sock.fileno()
         self.lane = lane
@@ -139,7 +140,7 @@ class ViewerGroup:
     def __len__(self) -> int:
         return len(self._viewers)
 
-    def add(self, sock: socket.socket, framing: str, stats: ViewerStats) -> None:
+    def add(self, sock: StreamSocket, framing: str, stats: ViewerStats) -> None:
         """Take over a socket on which the response's head was sent; it starts with the current frame.
 
         Args:
