@@ -24,7 +24,7 @@ $(shell if [ -e .venv/.place ] && ! { [ "$$(cat .venv/.place)" = "$$(pwd -P)" ] 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types unit test-mpy test-browser test-v4l2 soak soak-cameras bench oncam format clean system
+.PHONY: help run test lint types unit test-mpy test-browser test-v4l2 soak soak-cameras soak-fleet bench oncam format clean system
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,10 @@ test-v4l2: system .venv/.test ## Test cameras with the kernel's own drivers, in 
 
 soak: system .venv/.test ## Endurance, judged and drawn to build/soak: make soak MINUTES=10
 	MANYEYES_SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/soak -s $(ARGS)
+
+soak-fleet: ROUNDS = 100
+soak-fleet: system .venv/.test ## Cut, kill and freeze a fleet of machines many times: make soak-fleet ROUNDS=100
+	MANYEYES_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/relay/fleet -k rounds -s $(ARGS)
 
 soak-cameras: system .venv/.test ## Open and close cameras many times: make soak-cameras ROUNDS=1000
 	MANYEYES_ROUNDS=$(ROUNDS) MANYEYES_GUEST_MINUTES=120 $(BIN)/python -m pytest -m v4l2 -k rounds -s $(ARGS)
