@@ -6,13 +6,19 @@ slows down both. CPU time is that of the server's process alone, all threads, us
 generator at the beginning and the end of its own measurement. On loopback the receiving half of TCP runs in the
 sender's context, and so is in every contestant's number, the floor's included.
 
+`scraped` is `manyeyes` with `/metrics` asked for once a second, as often as anybody does: what metrics cost.
+
 `delivered` is frames delivered / (viewers × fps × seconds). The row with one viewer shows what capture and one
 publication cost per frame however many watch: it is part of the other rows, divided by their viewers.
 """
 
 import argparse
+import contextlib
 import sys
 import tempfile
+import threading
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
@@ -25,9 +31,33 @@ FPS = 30.0
 BUSY = 0.97  # the floor needs a quarter of a core: it delivers less only where it doesn't get that
 
 
+@contextlib.contextmanager
+def scraped(port: int) -> Iterator[None]:
+    """Ask for /metrics once a second; the first time before anything is measured."""
+    done = threading.Event()
+
+    def scrape() -> None:
+        while True:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).close()
+            if done.wait(1.0):
+                return
+
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
 def measure(name: str, material: Material, viewers: int, seconds: float, warm_up_s: float) -> dict[str, float]:
     """Run one contestant once; returns CPU microseconds per delivered frame, and the delivered fraction."""
-    with running(command(name, material, FPS, viewers=viewers), core=cores()[0]) as server:
+    words = command("manyeyes" if name == "scraped" else name, material, FPS, viewers=viewers)
+    with (
+        running(words, core=cores()[0]) as server,
+        scraped(server.port) if name == "scraped" else contextlib.nullcontext(),
+    ):
         result = crowd(server, "/stream.jpg", viewers, (seconds, warm_up_s))
     frames = result["total_bytes"] / material.part_bytes
     return {
@@ -80,7 +110,7 @@ def main() -> None:
     parser.add_argument(
         "--size", type=int, action="append", metavar="BYTES", help="only the setting with this size of frame"
     )
-    parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--contestants", nargs="+", choices=[*CONTESTANTS, "scraped"], default=list(CONTESTANTS))
     parser.add_argument(
         "--quick", action="store_true", help="20 viewers, 2 s, one round: shows that it works, measures nothing"
     )

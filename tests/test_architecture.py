@@ -17,9 +17,9 @@ ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "manyeyes"
 
 # The ladder, downwards: what each box (a folder, or a file at the top) may import besides itself.
-# `sources`, `encoders`, `delivery`, `relay`, `emulation` and `web` never import each other: server.py wires them.
+# `sources`, `encoders`, `delivery`, `relay`, `emulation`, `metrics` and `web` never import each other: server.py wires them.
 _AIO = {"aio", "core"}
-_BOXES = {"web", "sources", "encoders", "delivery", "relay", "emulation"}
+_BOXES = {"web", "sources", "encoders", "delivery", "relay", "emulation", "metrics"}
 LADDER: dict[str, set[str]] = {
     "core": set(),
     "aio": {"core"},
@@ -57,6 +57,7 @@ THIRD_PARTY = {
     "PIL": {"emulation"},
     "av": {"sources"},
     "h11": {"sources"},
+    "prometheus_client": {"metrics"},
     "pydantic": {"config"},
     "zenoh": {"relay"},
 }

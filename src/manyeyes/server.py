@@ -28,6 +28,7 @@ from .delivery.connection import stream
 from .delivery.listener import Listener, bind
 from .delivery.tls import certificate_for
 from .encoders import Finish, HostEncoder, Overlay, Turn
+from .metrics import Metrics
 from .sources import open_source, parse_size, refuse_bad, register
 from .sources.placeholder import draw
 from .web.app import fault, make_app
@@ -174,7 +175,14 @@ class Server:
         connections = _connections(settings.max_connections)
         certificate = certificate_for(settings.tls_cert, settings.tls_key)
         sock = bind(settings.host, settings.port)
-        app = make_app(self.cameras, stream, __version__, notes=node.status if node is not None else dict)
+        metrics = Metrics(
+            self.cameras,
+            __version__,
+            lambda hub: self._listener.measured(hub) if self._listener is not None else None,
+            lambda: self._listener.counted() if self._listener is not None else (0, connections, 0),
+        )
+        notes = node.status if node is not None else dict
+        app = make_app(self.cameras, stream, __version__, notes=notes, metrics=metrics.text)
         self._listener = Listener(sock, app, fault, int(settings.stall_timeout_s * 1000000), connections, certificate)
         self._listener.start()
         for camera in self.cameras:

@@ -266,6 +266,7 @@ class FaultTest(RigTest):
         self.assertEqual(rig.backoffs()[:7], DOUBLING_US)
         self.assertEqual((rig.capture.state, rig.capture.reason), (LOST, "no such camera"))
         self.assertEqual(rig.lines, ["cam: lost: no such camera; trying again"])  # once
+        self.assertEqual((rig.capture.lost, rig.capture.opened), (1, 0))
         rig.source.open_error = None
         await until(lambda: rig.source.waiting)
         self.assertEqual(rig.capture.state, LOST)  # until there is a picture
@@ -273,8 +274,10 @@ class FaultTest(RigTest):
         await rig.give(1)
         self.assertEqual(await numbers(subscription, 1), [1])  # it was subscribed all the time
         self.assertEqual((rig.capture.state, rig.capture.reason, len(rig.lines)), (LIVE, "", 2))
+        self.assertEqual((rig.capture.lost, rig.capture.opened), (1, 1))
         rig.source.give(SourceEnded("unplugged"))  # at once: that was no recovery, the delay goes on growing
         await until(lambda: len(rig.backoffs()) > tries)
+        self.assertEqual(rig.capture.lost, 2)
         self.assertEqual(rig.backoffs()[tries], 5000000)
         rig.source.give(8)
         self.assertEqual(await numbers(subscription, 1), [8])

@@ -80,6 +80,13 @@ def test_delivery_compares_all_servers_with_the_floor():
     assert [row["server"] for row in rows if row["viewers"] == 1] == ["floor", "manyeyes", "publish"]
 
 
+def test_delivery_while_metrics_are_scraped():
+    need_compiler()
+    rows = rows_of("bench_delivery", "--size", "14000", "--contestants", "scraped")
+    assert [(row["server"], row["viewers"]) for row in rows] == [("scraped", 20), ("scraped", 1)]
+    assert rows[0]["alive"] == 20
+
+
 def test_age_on_a_thin_link():
     rows = rows_of("bench_age")
     assert [(row["frame"], row["server"]) for row in rows] == [

@@ -535,6 +535,80 @@ def test_the_table_of_viewers(ticks):
     run(main)
 
 
+def test_totals_are_of_all_that_are_and_were_there(ticks):
+    async def main():
+        hub = Hub()
+        async with listening(hub) as listener:
+            assert listener.measured(hub) is None
+            async with SlowViewer(*listener.address) as one:
+                one.resume()
+                for count, number in enumerate((1, 2)):
+                    async with Client(listener) as client:
+                        await client.send(ask())
+                        await client.head()
+                        await until(lambda: len(hub.viewers) == 2)
+                        group = group_of(listener, hub)
+                        hub.publish(fake_jpeg(number))
+                        size_bytes = len(hub.latest.part.length)
+                        await client.exactly(size_bytes)
+                        sent = 2 * (count + 1) + count  # the second one began with the first frame
+                        await until(lambda sent=sent, group=group: group.totals()[0] == sent)
+                    await until(lambda: len(hub.viewers) == 1)
+                assert group.came == 3
+                frames, dropped, sent_bytes = group.totals()
+                assert (frames, dropped) == (5, 0)
+                assert sent_bytes == 5 * size_bytes
+            await until(lambda: not hub.viewers)
+            assert group.totals() == (frames, dropped, sent_bytes)
+
+    run(main)
+
+
+def test_ages_are_kept_once_somebody_asks(ticks):
+    async def main():
+        clock = FakeClock()
+        hub = Hub("cam", clock)
+        async with listening(hub, clock=clock, **SMALL) as listener:
+            async with SlowViewer(*listener.address) as fast, Client(listener) as other:
+                fast.resume()
+                await other.send(ask())
+                await until(lambda: len(hub.viewers) == 2)
+                group = group_of(listener, hub)
+                hub.publish(fake_jpeg(1))
+                assert group.ages is None
+                assert listener.measured(hub) is group
+                clock.advance(1000)
+                frame = Frame(fake_jpeg(2), capture_us=clock.now_us() - 40_000)
+                hub.publish(frame)
+                await until(lambda: sum(group.ages.counts) == 2)
+                assert group.ages.sum_us == 80_000
+                hub.publish(Frame(fake_jpeg(3), placeholder="no signal"))
+                assert sum(group.ages.counts) == 2
+            # Who is behind is counted when its frame is through.
+            async with SlowViewer(*listener.address) as slow:
+                await until(lambda: len(hub.viewers) == 1)
+                hub.publish(fake_jpeg(4, BIG))
+                clock.advance(3_000_000)
+                before = sum(group.ages.counts)
+                slow.resume()
+                await until(lambda: sum(group.ages.counts) == before + 1)
+                assert group.ages.counts[9] == 1
+
+    run(main)
+
+
+def test_a_group_that_comes_after_the_first_question_keeps_ages_from_its_beginning():
+    async def main():
+        hub = Hub()
+        async with listening(hub) as listener:
+            assert listener.measured(hub) is None
+            async with SlowViewer(*listener.address):
+                await until(lambda: hub.viewers)
+                assert group_of(listener, hub).ages is not None
+
+    run(main)
+
+
 def test_a_placeholder_is_no_picture_of_the_camera():
     async def main():
         clock = FakeClock()

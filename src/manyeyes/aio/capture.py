@@ -61,6 +61,8 @@ class Capture:
         since_us: Monotonic time of the last change of state.
         frames: Sensor reads that became frames.
         bad_frames: Reads that gave a broken picture: counted, dropped.
+        opened: How often the source was opened.
+        lost: How often it was lost; tries in between count for nothing.
     """
 
     def __init__(
@@ -82,6 +84,8 @@ class Capture:
         self.since_us = clock.now_us()
         self.frames = 0
         self.bad_frames = 0
+        self.opened = 0
+        self.lost = 0
         self.rate = Rate(self.since_us)
         self.limit = Decimator()
         self._clock = clock
@@ -147,6 +151,7 @@ class Capture:
         """Read from open to close."""
         try:
             await self._open()
+            self.opened += 1
             good_us = self._clock.now_us()
             while self._wanted() and not self._stopping:
                 try:
@@ -247,6 +252,7 @@ class Capture:
         # A camera that stays lost with another reason has been lost since the first one.
         if not (state == self.state == LOST):
             self.since_us = self._clock.now_us()
+            self.lost += state == LOST
         self.state = state
         self.reason = reason
         if self._placeholder is not None:

@@ -108,6 +108,7 @@ class Listener:
         self._groups: dict[Hub, ViewerGroup] = {}
         self._pause: asyncio.TimerHandle | None = None
         self._exhausted = False
+        self._keeps_ages = False
 
     @property
     def address(self) -> tuple[str, int]:
@@ -124,6 +125,18 @@ class Listener:
     def connections(self) -> int:
         """How many sockets are open, apart from those that are being refused."""
         return len(self._tasks) + sum(len(group) for group in self._groups.values())
+
+    def counted(self) -> tuple[int, int, int]:
+        """Return how many connections there are, can be at most, and were refused."""
+        return self.connections, self._max_connections, self.refused
+
+    def measured(self, hub: Hub) -> ViewerGroup | None:
+        """Return the streams of a hub, None before the first one; from the first call on ages are kept, of every hub."""
+        if not self._keeps_ages:
+            self._keeps_ages = True
+            for group in self._groups.values():
+                group.keep_ages()
+        return self._groups.get(hub)
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS):
@@ -188,6 +201,8 @@ class Listener:
         group = self._groups.get(hub)
         if group is None:
             group = self._groups[hub] = ViewerGroup(hub, self._stall_us, self._clock)
+            if self._keeps_ages:
+                group.keep_ages()
         group.add(sock, framing, stats)
 
     async def release(self, hub: Hub) -> None:

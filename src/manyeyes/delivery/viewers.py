@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from ..aio.compat import CLOCK
 from ..aio.hub import Hub
 from ..core.frame import Frame
+from ..core.histogram import Histogram
 from ..core.mailbox import Mailbox
 from ..core.multipart import BROWSER, LENGTH
 from ..core.stats import Cohort, ViewerStats
@@ -43,6 +44,8 @@ TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number; 
 INPUT_BYTES = 65536  # what a viewer may send after its request; a browser sends nothing
 TICK_S = 1.0
 SAMPLE_TICKS = 5  # as far as `Rate` looks back; a sample is 1 us for each viewer, and each /status takes one, too
+# Of a frame when its last byte was taken: a fast link below 10 ms, and above a second a person sees it.
+AGES_US = (5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000)
 DRAIN_S = 1.0  # for the last frame at the end; a browser shows a frame that was cut off not at all
 
 log = logging.getLogger(__name__)
@@ -118,10 +121,15 @@ class ViewerGroup:
 
     Attributes:
         stalled: Viewers closed because they took nothing for too long.
+        came: Viewers so far.
+        ages: How old frames were when they had been sent; None until `keep_ages()`.
     """
 
     def __init__(self, hub: Hub, stall_us: int, clock: "Clock" = CLOCK) -> None:
         self.stalled = 0
+        self.came = 0
+        self.ages: Histogram | None = None
+        self._gone = (0, 0, 0)  # frames, dropped and bytes of the viewers that left
         self._hub = hub
         self._stall_us = stall_us
         self._clock = clock
@@ -159,12 +167,29 @@ class ViewerGroup:
         self._events.register(viewer.fd, _INPUT if latest is None else _INPUT | select.EPOLLOUT)
         self._viewers[viewer.fd] = viewer
         self._hub.join(stats)
+        self.came += 1
         if latest is None:
             viewer.lane.add(viewer)
         else:
             self._busy[viewer.fd] = viewer
             viewer.progress_us = self._clock.now_us()
             viewer.box.put(latest)
+
+    def keep_ages(self) -> None:
+        """Keep the histogram `ages` from now on: fed once for each frame and lane, and by each viewer that is behind."""
+        if self.ages is None:
+            self.ages = Histogram(AGES_US)
+
+    def totals(self) -> tuple[int, int, int]:
+        """Return frames delivered, frames dropped and bytes sent, of all viewers that are and were here."""
+        frames, dropped, sent_bytes = self._gone
+        for viewer in self._viewers.values():
+            stats = viewer.stats
+            stats.settle()
+            frames += stats.frames
+            dropped += stats.dropped
+            sent_bytes += stats.sent_bytes
+        return frames, dropped, sent_bytes
 
     def offer(self, frame: Frame) -> None:
         """Send a frame to all who can take it now; the others get it, or a newer one, when they can."""
@@ -205,7 +230,10 @@ class ViewerGroup:
                     self._remove(viewers[send])
                 else:
                     self._postpone(viewers[send], frame, view, sent_bytes)
-        lane.cohort.sent(_capture_us(frame), size_bytes, self._clock.now_us())
+        now_us = self._clock.now_us()
+        lane.cohort.sent(_capture_us(frame), size_bytes, now_us)
+        if self.ages is not None and not frame.placeholder:
+            self.ages.observe(now_us - frame.capture_us, len(sends) - len(behind))
 
     def _postpone(self, viewer: Viewer, frame: Frame, view: memoryview, sent_bytes: int) -> None:
         """Have a frame, or what is left of it, sent when the socket is writable."""
@@ -263,6 +291,8 @@ class ViewerGroup:
             return
         viewer.rest = viewer.frame = None
         viewer.stats.sent(_capture_us(frame), sent_bytes, viewer.progress_us)
+        if self.ages is not None and not frame.placeholder:
+            self.ages.observe(viewer.progress_us - frame.capture_us)
         if self._ending:
             self._remove(viewer)
         elif viewer.box.full:
@@ -281,6 +311,9 @@ class ViewerGroup:
             return
         viewer.lane.remove(viewer)
         self._busy.pop(viewer.fd, None)
+        frames, dropped, sent_bytes = self._gone
+        stats = viewer.stats
+        self._gone = (frames + stats.frames, dropped + stats.dropped, sent_bytes + stats.sent_bytes)
         # Closing alone takes a socket out of an epoll only if no copy of its descriptor is left anywhere.
         self._events.unregister(viewer.fd)
         viewer.sock.close()

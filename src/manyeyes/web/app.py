@@ -196,6 +196,7 @@ def make_app(
     named: bool = True,
     whole: bool = True,
     notes: "Callable[[], dict[str, object]]" = dict,
+    metrics: "Callable[[str], tuple[bytes, str]] | None" = None,
 ) -> Microdot:
     """Return the app that serves these cameras.
 
@@ -207,6 +208,7 @@ def make_app(
         whole: Whether there are the routes that a cam does without (each costs it RAM): `/stream`, `/snapshot`, and
             the page's single files.
         notes: See Routes.
+        metrics: Returns the body and the Content-Type of `/metrics`, for what the client accepts; None: there is no such route.
     """
     app = Microdot()
     routes = Routes(cameras, stream, version, notes=notes)
@@ -225,7 +227,7 @@ def make_app(
     if named:
         from .fleet import add_routes  # only now: a cam has one camera, and no RAM to spare
 
-        add_routes(app, routes)
+        add_routes(app, routes, metrics)
     _add_faults(app)
     app.options_handler = _options_handler(app)
     return app

@@ -1,14 +1,19 @@
-"""The routes about all cameras of a host: `/cams`, the one that adds a slash to a camera's page, and its health."""
+"""The routes about all cameras of a host: `/cams`, the one that adds a slash to a camera's page, health and metrics."""
 
 from microdot import Microdot, Request, Response
 
 from ..aio.capture import LOST
+from ..core.errors import ManyeyesError
 from . import headers
-from .app import Routes, reply
+from .app import Routes, fault, reply
+
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-def add_routes(app: Microdot, routes: Routes) -> None:
-    """Add the routes to the app."""
+def add_routes(app: Microdot, routes: Routes, metrics: "Callable[[str], tuple[bytes, str]] | None" = None) -> None:
+    """Add the routes to the app; `metrics` as in `make_app`."""
 
     async def slash(request: Request, name: str) -> Response:
         """Answer `/cams/NAME`: the page's links are relative, so its path must end with a slash."""
@@ -37,7 +42,20 @@ def add_routes(app: Microdot, routes: Routes) -> None:
         more = None if ready else {"Retry-After": "1"}
         return reply({"ready": ready, "cameras": states}, 200 if ready else 503, more)
 
+    async def show_metrics(request: Request) -> Response:
+        """Answer `/metrics`: 501 where what writes it is not installed."""
+        assert metrics is not None, "there is no such route then"
+        try:
+            body, content_type = metrics(request.headers.get("Accept", ""))
+        except ManyeyesError as error:
+            return fault(501, str(error))
+        all_headers = headers.common()
+        all_headers["Content-Type"] = content_type
+        return Response(body, 200, all_headers)
+
     app.get("/cams")(list_cameras)
+    if metrics is not None:
+        app.get("/metrics")(show_metrics)
     app.get("/healthz")(healthz)
     app.get("/readyz")(readyz)
     app.get("/cams/<name>")(slash)
