@@ -1,29 +1,36 @@
-"""What a hop between machines costs: added age, and CPU per frame at the publisher and at the relay.
+"""What a hop between machines costs: added age, and CPU per frame at the publisher, at a relay and at a router.
 
-Servers on this machine, over loopback with endpoints given and shared memory off: a publisher, a relay that pulls from it
-and publishes in turn, and a second relay that pulls from the first. One viewer watches the last one of 0, 1 or 2 hops; its
-ages are from the camera's own time of capture, so a hop's share is the difference to the row before. CPU time is that
-of the process, all threads, Zenoh's too, user and system. The publisher's includes reading its files, which the row
-without a hop shows as well.
+Processes on this machine, over loopback with endpoints given and shared memory off: a publisher alone, a publisher with a
+chain of two relays behind it, and a publisher, a router and a relay. One viewer watches every machine of a chain, and a
+hop's share is taken picture by picture (`_hop_reader.py`). CPU time is that of a process, all threads, Zenoh's too, user
+and system, with that viewer's part in it; the publisher's includes reading its files, which the row without a
+hop shows as well.
 """
 
 import argparse
 import contextlib
+import json
 import socket
+import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
 from _report import show
-from _servers import Material, Running, running
-from _viewers import one
+from _servers import HERE, Material, Running, running
 
 SIZES = (14_000, 150_000)  # bytes of a frame
 FPS = 30.0
-HOPS = 2
 HOST = "127.0.0.1"
+KEY = "manyeyes/yard/front"
+# The machines of each chain, the camera's first.
+CHAINS = (
+    ("publisher",),
+    ("publisher", "relay that is asked", "last relay"),
+    ("publisher", "router", "relay behind it"),
+)
+READER_S = 60.0
 
 
 def free_port() -> int:
@@ -33,52 +40,50 @@ def free_port() -> int:
         return port
 
 
-def serve(source: str, *options: str) -> list[str]:
-    return [sys.executable, "-m", "manyeyes", "serve", source, "--port", "0", *options]
+def commands(chain: tuple[str, ...], material: Material) -> list[list[str]]:
+    """Return what runs each machine of a chain."""
+    ports = [free_port() for _ in chain]
+    words = []
+    for hop, machine in enumerate(chain):
+        source = f"front={material.folder}?fps={FPS:g}" if not hop else f"front=zenoh:manyeyes/hop{hop - 1}/front"
+        listen = ["--listen", f"tcp/{HOST}:{ports[hop]}"] if hop < len(chain) - 1 else []
+        connect = ["--connect", f"tcp/{HOST}:{ports[hop - 1]}"] if hop else []
+        publish = [f"--publish=hop{hop}"] if listen else []
+        words.append([sys.executable, "-m", "manyeyes", source, *publish, *listen, *connect, "--port", "0"])
+    return words
 
 
-def cpu_s(server: Running) -> float:
-    """Return the CPU time that a process has taken: clock_getcpuclockid(3) of Linux."""
-    return time.clock_gettime((~server.pid << 3) | 2)
-
-
-def measure(material: Material, hops: int, seconds: float, skip_s: float) -> dict[str, float]:
-    """Have one viewer watch behind so many hops."""
-    ports = [free_port() for _ in range(HOPS)]
+def measure(chain: tuple[str, ...], material: Material, times: tuple[float, float]) -> list[dict[str, float]]:
+    """Watch each machine of a chain at once; returns what `_hop_reader.py` prints."""
     with contextlib.ExitStack() as stack:
-        chain = [f"front={material.folder}?fps={FPS:g}"]
-        chain += [f"front=zenoh:manyeyes/hop{hop}/front" for hop in range(hops)]
-        servers = []
-        for hop, source in enumerate(chain):
-            options = [f"--publish=hop{hop}", "--listen", f"tcp/{HOST}:{ports[hop]}"] if hop < hops else []
-            options += ["--connect", f"tcp/{HOST}:{ports[hop - 1]}"] if hop else []
-            servers.append(stack.enter_context(running(serve(source, *options))))
-        begin_s, begin_cpu_s = time.monotonic(), cpu_s(servers[0])
-        result = one(servers[-1], HOST, "/stream.jpg?framing=length", (seconds, skip_s))
-        frames = (time.monotonic() - begin_s) * FPS
-        return {
-            "median_s": result["median_s"],
-            "p99_s": result["p99_s"],
-            "fps": result["fps"],
-            "publisher_us": (cpu_s(servers[0]) - begin_cpu_s) * 1e6 / frames,
-            "last_us": result["server_cpu_s"] * 1e6 / result["frames"],
-        }
+        servers = [stack.enter_context(running(words)) for words in commands(chain, material)]
+        return read(servers, times)
 
 
-def rows_of(size_bytes: int, runs: list[list[dict[str, float]]]) -> list[dict[str, object]]:
-    """Return a row for each number of hops."""
+def read(servers: list[Running], times: tuple[float, float]) -> list[dict[str, float]]:
+    places = [f"{server.port}:{server.pid}" for server in servers]
+    words = [sys.executable, str(HERE / "_hop_reader.py"), *map(str, times), *places]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=READER_S + sum(times), check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)}: ended with {done.returncode}: {done.stderr.strip()}")
+    results: list[dict[str, float]] = json.loads(done.stdout)
+    return results
+
+
+def rows_of(size_bytes: int, chain: tuple[str, ...], runs: list[list[dict[str, float]]]) -> list[dict[str, object]]:
+    """Return a row for each machine of a chain."""
     rows: list[dict[str, object]] = []
-    for hops, own in enumerate(runs):
-        p50_ms, p99_ms = (median(run[key] for run in own) * 1000 for key in ("median_s", "p99_s"))
+    for hop, machine in enumerate(chain):
+        own = [run[hop] for run in runs]
         rows.append(
             {
                 "frame": f"{size_bytes / 1000:g} KB",
-                "hops": hops,
-                "age ms, p50": round(p50_ms, 2),
-                "p99": round(p99_ms, 2),
-                "fps": round(median(run["fps"] for run in own), 1),
-                "CPU us per frame, publisher": round(median(run["publisher_us"] for run in own)),
-                "last relay, with its viewer": round(median(run["last_us"] for run in own)) if hops else None,
+                "machine": machine if len(chain) > 1 else f"{machine} alone",
+                "hop": hop,
+                "added ms, p50": round(median(run["p50_s"] for run in own) * 1000, 2) if hop else None,
+                "p99": round(median(run["p99_s"] for run in own) * 1000, 2) if hop else None,
+                "frames": sum(int(run["frames"]) for run in own),
+                "CPU us per frame": round(median(run["cpu_s"] / run["frames"] for run in own) * 1e6),
             }
         )
     return rows
@@ -96,11 +101,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for size_bytes in SIZES:
             material = Material(Path(scratch), size_bytes)
-            runs: list[list[dict[str, float]]] = [[] for _ in range(HOPS + 1)]
+            runs: list[list[list[dict[str, float]]]] = [[] for _ in CHAINS]
             for _ in range(rounds):
-                for hops, own in enumerate(runs):
-                    own.append(measure(material, hops, *times))
-            rows += rows_of(size_bytes, runs)
+                for chain, own in zip(CHAINS, runs, strict=True):
+                    own.append(measure(chain, material, times))
+            for chain, own in zip(CHAINS, runs, strict=True):
+                rows += rows_of(size_bytes, chain, own)
     show(rows, options.json)
 
 

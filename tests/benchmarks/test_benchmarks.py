@@ -100,12 +100,26 @@ def test_age_on_a_thin_link():
 def test_relay_hop_by_hop():
     require(importlib.util.find_spec("zenoh"), "zenoh is not installed")
     rows = rows_of("bench_relay")
-    assert [(row["frame"], row["hops"]) for row in rows] == [
-        (f"{size} KB", hops) for size in (14, 150) for hops in range(3)
+    chains = [
+        ["publisher alone"],
+        ["publisher", "relay that is asked", "last relay"],
+        ["publisher", "router", "relay behind it"],
+    ]
+    assert [(row["frame"], row["machine"], row["hop"]) for row in rows] == [
+        (f"{size} KB", machine, hop) for size in (14, 150) for chain in chains for hop, machine in enumerate(chain)
     ]
     for row in rows:
-        assert row["p99"] >= row["age ms, p50"] > 0
-        assert row["CPU us per frame, publisher"] > 0
+        assert row["CPU us per frame"] > 0
+        if row["hop"]:
+            assert row["p99"] >= row["added ms, p50"] > 0
+
+
+def test_relay_memory():
+    require(importlib.util.find_spec("zenoh"), "zenoh is not installed")
+    rows = rows_of("bench_relay_memory")
+    assert [(row["frame"], row["of each"]) for row in rows] == [
+        (f"{size} KB", one) for size in (14, 150) for one in ("camera", "viewer")
+    ]
 
 
 def check_capture(rows, servers):
