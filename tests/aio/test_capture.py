@@ -293,6 +293,24 @@ class FaultTest(RigTest):
         self.assertEqual(rig.source.closes, 2)
         subscription.close()
 
+    async def test_a_source_that_hears_of_its_camera_is_tried_at_once(self):
+        rig = self.rig(FakeSource()).start()
+        rig.source.open_error = SourceNotFound("no such camera", "fake:")
+        delays_us, back = [], asyncio.Event()
+
+        async def wait_retry(clock, delay_us):
+            delays_us.append(delay_us)
+            await back.wait()
+
+        rig.source.wait_retry = wait_retry
+        subscription = rig.hub.subscribe()
+        await until(lambda: delays_us)
+        rig.source.open_error = None
+        back.set()
+        await until(lambda: rig.source.waiting)
+        self.assertEqual((delays_us, rig.backoffs(), rig.source.opens), ([250000], [], 2))
+        subscription.close()
+
     async def test_another_reason_is_said_but_it_is_lost_since_the_first(self):
         rig = self.rig(FakeSource()).start()
         rig.source.open_error = OSError("first")

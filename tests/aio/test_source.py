@@ -2,6 +2,7 @@ import unittest
 
 from manyeyes.aio.source import Source
 from manyeyes.core.errors import ConfigError
+from manyeyes.testing import FakeClock
 
 
 class SourceTest(unittest.IsolatedAsyncioTestCase):
@@ -19,6 +20,11 @@ class SourceTest(unittest.IsolatedAsyncioTestCase):
         await source.close()
         with self.assertRaises(NotImplementedError):
             await source.read()
+
+    async def test_the_wait_for_another_try_is_the_clocks(self):
+        clock = FakeClock()
+        await Source("x:").wait_retry(clock, 250000)
+        self.assertEqual(clock.sleeps, [250000])
 
     async def test_nothing_can_be_changed(self):
         source = Source("x:")

@@ -8,6 +8,7 @@ from manyeyes.relay.address import (
     camera_key,
     check_endpoint,
     check_key,
+    check_pattern,
     check_site,
     is_loopback,
     refuse_strangers,
@@ -84,6 +85,17 @@ def test_keys():
     ):
         with pytest.raises(ConfigError, match="manyeyes/SITE/CAMERA"):
             check_key(bad)
+
+
+def test_patterns():
+    for pattern in (
+        "manyeyes/**", "manyeyes/*/*", "manyeyes/yard/*", "manyeyes/yard/**", "manyeyes/*/front", "manyeyes/yard/front",
+    ):  # fmt: skip
+        assert check_pattern(pattern, "--discover") == pattern
+    for bad in ("", "**", "manyeyes", "manyeyes/*", "manyeyes/yard", "manyeyes/**/front", "other/**", "manyeyes/a b/*",
+                "manyeyes/yard/front/frame", "manyeyes/*/*/*", "manyeyes/**\n"):  # fmt: skip
+        with pytest.raises(ConfigError, match=r"--discover .*manyeyes/\*\*"):
+            check_pattern(bad, "--discover")
 
 
 def test_strangers_are_kept_out():

@@ -82,7 +82,7 @@ class Bench:
 
     async def ask(self, text="", kind="frame"):
         query = FakeQuery(text)
-        self.answers.receive(kind, query)
+        self.answers.receive(kind, query, f"{KEY}/{kind}")
         await self.settle()
         return query
 
@@ -277,7 +277,7 @@ def test_what_comes_faster_than_the_loop_takes_it_is_refused():
 
             def flood():
                 for query in queries:
-                    b.answers.receive("frame", query)
+                    b.answers.receive("frame", query, f"{KEY}/frame")
 
             thread = threading.Thread(target=flood)
             thread.start()
@@ -294,7 +294,7 @@ def test_an_answer_that_does_not_get_through_is_counted():
         async with bench() as b:
             query = FakeQuery("id=a")
             query.error = RuntimeError("the link is gone")
-            b.answers.receive("frame", query)
+            b.answers.receive("frame", query, f"{KEY}/frame")
             await b.settle()
             await b.publish(1)
             assert query.ended
@@ -327,7 +327,7 @@ def test_snapshots_are_few_and_say_why_there_is_none(monkeypatch):
         async with bench() as b:
             queries = [FakeQuery() for _ in range(answers_module.MAX_SNAPSHOTS + 1)]
             for query in queries:
-                b.answers.receive("snapshot", query)
+                b.answers.receive("snapshot", query, f"{KEY}/snapshot")
             await b.settle()
             assert b"ask again" in queries[-1].refusal
             while not all(query.ended for query in queries):

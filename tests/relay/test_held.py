@@ -4,7 +4,7 @@ from manyeyes.relay.held import MAX_HELD, MAX_PARAMETERS, MAX_PER_ASKER, Ask, He
 
 
 def asked(parameters="", now_us=1000, hold_us=500):
-    return Ask(object(), parameters, now_us, hold_us)
+    return Ask(object(), "manyeyes/yard/front/frame", parameters, now_us, hold_us)
 
 
 def test_parameters():

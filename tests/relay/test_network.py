@@ -8,7 +8,7 @@ import zenoh
 from manyeyes.core.errors import ConfigError, ManyeyesError
 from manyeyes.relay import network as network_module
 from manyeyes.relay.network import SNDBUF_BYTES, Network, reason_of
-from tests.relay.machines import free_endpoint, run, until
+from tests.relay.machines import configuration, free_endpoint, run, until
 
 
 def test_the_first_opens_it_and_the_last_closes_it():
@@ -116,3 +116,21 @@ def test_settings():
     config = Network((a,))._configuration()
     assert config.get_json("transport/shared_memory/enabled") == "false"
     assert config.get_json("transport/link/tcp/so_sndbuf") == str(SNDBUF_BYTES)
+
+
+def test_whether_a_token_is_there():
+    async def main():
+        endpoint = free_endpoint()
+        network = Network((endpoint,))
+        await network.open()
+        with zenoh.open(configuration(listen=endpoint)) as session:
+            token = session.liveliness().declare_token("manyeyes/a/b/alive/x")
+            while not await network.run(lambda: network.has_token("manyeyes/a/b/alive/x")):
+                await asyncio.sleep(0.005)
+            assert not await network.run(lambda: network.has_token("manyeyes/a/b/alive/y"))
+            token.undeclare()
+            while await network.run(lambda: network.has_token("manyeyes/a/b/alive/x")):
+                await asyncio.sleep(0.005)
+        await network.close()
+
+    run(main)

@@ -120,8 +120,8 @@ def test_a_slow_relay_gets_fewer_frames_and_newest_ones_while_others_get_all():
             source = slow.cameras[0].capture.source
             real_one, gate, shown = source._one, asyncio.Event(), []
 
-            async def slow_one(querier):
-                frame = await real_one(querier)
+            async def slow_one(*arguments):
+                frame = await real_one(*arguments)
                 if frame is not None:
                     shown.append(fake_jpeg_number(frame.data))
                     gate.clear()

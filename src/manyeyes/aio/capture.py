@@ -137,7 +137,7 @@ class Capture:
                 except MemoryError:
                     pass  # no room for the words: the next try says them
                 if not self._stopping:
-                    await self._clock.sleep_us(self._backoff.next_us())
+                    await self.source.wait_retry(self._clock, self._backoff.next_us())
 
     def _wanted(self) -> bool:
         if self.linger_us is None or self.hub.watched:

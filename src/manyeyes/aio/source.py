@@ -8,6 +8,10 @@ passes.
 from ..core.errors import ConfigError
 from ..core.frame import Frame
 
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
+if TYPE_CHECKING:
+    from .compat import Clock
+
 
 class Source:
     """The interface of a source, and the behaviour of one that has nothing to change.
@@ -48,6 +52,10 @@ class Source:
 
     async def close(self) -> None:
         """Give back everything; never raises; harmless when it is not open."""
+
+    async def wait_retry(self, clock: "Clock", delay_us: int) -> None:
+        """Wait before another `open()`; a source that learns sooner that its camera is back waits less."""
+        await clock.sleep_us(delay_us)
 
     def settings(self) -> "dict[str, object]":
         """Return what can be changed while it runs, with the present values: `fps`, `size`, `controls`."""

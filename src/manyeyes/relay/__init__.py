@@ -33,7 +33,12 @@ def open_url(request: Any) -> "Source":
 
 
 def make_node(
-    cameras: "list[Camera]", publish: str | None, connect: tuple[str, ...], listen: tuple[str, ...], open: bool
+    cameras: "list[Camera]",
+    publish: str | None,
+    connect: tuple[str, ...],
+    listen: tuple[str, ...],
+    open: bool,
+    discover: str | None = None,
 ) -> "Node | None":
     """Return a server's part in the relay, or None where it has none; for the arguments see `Node`.
 
@@ -41,7 +46,7 @@ def make_node(
         ConfigError: If one of the settings cannot be, or Zenoh is not installed.
     """
     sources = [camera.capture.source for camera in cameras if camera.capture is not None]
-    if publish is None and not any(source.url.startswith(f"{SCHEME}:") for source in sources):
+    if publish is None and discover is None and not any(source.url.startswith(f"{SCHEME}:") for source in sources):
         for option, endpoints in (("connect", connect), ("listen", listen)):
             if endpoints:
                 message = (
@@ -53,7 +58,7 @@ def make_node(
         from .node import Node
     except ModuleNotFoundError as error:
         raise ConfigError(f"--publish: {_missing(error)}", "publish") from error
-    return Node(cameras, publish, connect, listen, open)
+    return Node(cameras, publish, connect, listen, open, discover)
 
 
 def _missing(error: ModuleNotFoundError) -> str:

@@ -13,7 +13,9 @@ from ..core.names import NAME_RULE, is_name
 
 ROOT = "manyeyes"
 KEY_RULE = f"{ROOT}/SITE/CAMERA, each {NAME_RULE}"
+PATTERN_RULE = f"{ROOT}/**, {ROOT}/SITE/* or {ROOT}/SITE/CAMERA; write it in quotes"
 ENDPOINT_RULE = "tcp/HOST:PORT, as in tcp/192.168.1.20:7447 or tcp/[::1]:7447"
+_PATTERN = re.compile(rf"{ROOT}/(\*\*|(\*|[A-Za-z0-9_-]{{1,64}})/(\*\*?|[A-Za-z0-9_-]{{1,64}}))")
 _ENDPOINT = re.compile(r"tcp/(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
 
 
@@ -67,9 +69,29 @@ def check_key(text: str) -> str:
     Raises:
         ConfigError: If it is none.
     """
-    parts = text.split("/")
-    if len(parts) != 3 or parts[0] != ROOT or not all(is_name(part) for part in parts[1:]):
+    if not is_key(text):
         raise ConfigError(f"zenoh:{text}: expected zenoh:{KEY_RULE}", "source", text, KEY_RULE)
+    return text
+
+
+def is_key(text: str) -> bool:
+    """Say whether a text keeps KEY_RULE."""
+    parts = text.split("/")
+    return len(parts) == 3 and parts[0] == ROOT and all(is_name(part) for part in parts[1:])
+
+
+def check_pattern(text: str, option: str) -> str:
+    """Return a pattern that means cameras, if it is one.
+
+    Args:
+        text: As the user gave it.
+        option: What it was given to, for the message.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    if not _PATTERN.fullmatch(text):
+        raise ConfigError(f"{option} {text}: expected {PATTERN_RULE}", "discover", text, PATTERN_RULE)
     return text
 
 

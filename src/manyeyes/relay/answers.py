@@ -75,20 +75,20 @@ class Answers:
         self._closed = False
         self._complained_us = 0
         # Zenoh's threads put in, the event loop takes out; more than MAX_INBOX are refused, the oldest first.
-        self._inbox: deque[tuple[str, Any]] = deque()
+        self._inbox: deque[tuple[str, Any, str]] = deque()
         self._lock = threading.Lock()
         self._refused_early = 0
 
     # In Zenoh's threads
 
-    def receive(self, kind: str, query: Any) -> None:
-        """Take a query of one of KINDS, in a thread of Zenoh's."""
+    def receive(self, kind: str, query: Any, key: str) -> None:
+        """Take a query of one of KINDS, in a thread of Zenoh's; it is answered under the key that it was asked by."""
         refused = None
         with self._lock:
             wake = not self._inbox
-            self._inbox.append((kind, query))
+            self._inbox.append((kind, query, key))
             if len(self._inbox) > MAX_INBOX:
-                _, refused = self._inbox.popleft()
+                _, refused, _ = self._inbox.popleft()
                 self._refused_early += 1
         if refused is not None:
             self._dismiss(refused, b"too many queries at one time; ask again later")
@@ -109,19 +109,19 @@ class Answers:
         if refused:
             self.refused += refused
             self._complain(f"{refused} queries refused: more than {MAX_INBOX} at one time")
-        for kind, query in arrived:
+        for kind, query, key in arrived:
             if self._closed:
                 self._dismiss(query)
             elif kind == "frame":
-                self._ask(query)
+                self._ask(query, key)
             elif kind == "status":
-                self._send(query, "status", json.dumps(self.camera.status()).encode())
+                self._send(query, key, json.dumps(self.camera.status()).encode())
             else:
-                self._snapshot(query)
+                self._snapshot(query, key)
 
-    def _ask(self, query: Any) -> None:
+    def _ask(self, query: Any, key: str) -> None:
         try:
-            ask = Ask(query, str(query.parameters), self._clock.now_us(), HOLD_US)
+            ask = Ask(query, key, str(query.parameters), self._clock.now_us(), HOLD_US)
         except ValueError as error:
             self._refuse_query(query, str(error))
             return
@@ -200,7 +200,7 @@ class Answers:
             sent = 0
             try:
                 data = self._envelope(ask, None if frame.placeholder else frame).encode()
-                ask.query.reply(f"{self.key}/frame", data, express=True)
+                ask.query.reply(ask.key, data, express=True)
                 sent = 0 if frame.placeholder else len(data)
             except Exception:  # noqa: BLE001  # Zenoh's, or a frame that is too large: counted, and the query ends
                 sent = -1
@@ -241,12 +241,12 @@ class Answers:
             asker.stats.sent(frame.capture_us, sent, now_us)
 
     def _answer_empty(self, ask: Ask) -> None:
-        self._send(ask.query, "frame", self._envelope(ask, None).encode())
+        self._send(ask.query, ask.key, self._envelope(ask, None).encode())
 
-    def _send(self, query: Any, kind: str, data: bytes) -> None:
+    def _send(self, query: Any, key: str, data: bytes) -> None:
         def work() -> None:
             try:
-                query.reply(f"{self.key}/{kind}", data, express=True)
+                query.reply(key, data, express=True)
             except Exception:  # noqa: BLE001  # Zenoh's: whoever asked is gone
                 self._later(self._note_failure)
             finally:
@@ -257,11 +257,11 @@ class Answers:
     def _note_failure(self) -> None:
         self.failed += 1
 
-    def _snapshot(self, query: Any) -> None:
+    def _snapshot(self, query: Any, key: str) -> None:
         if len(self._tasks) >= MAX_SNAPSHOTS:
             self._refuse_query(query, f"{MAX_SNAPSHOTS} snapshots are under way; ask again later")
             return
-        task = asyncio.create_task(self._take_snapshot(query, Ask(query, "", self._clock.now_us(), 0)))
+        task = asyncio.create_task(self._take_snapshot(query, Ask(query, key, "", self._clock.now_us(), 0)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -275,7 +275,7 @@ class Answers:
             self._dismiss(query)
             raise
         else:
-            self._send(query, "snapshot", data)
+            self._send(query, ask.key, data)
 
     def _refuse(self, ask: Ask) -> None:
         self._refuse_query(ask.query, "a newer query took the place of this one")

@@ -20,6 +20,7 @@ class Ask:
 
     Attributes:
         query: What answers it; Zenoh's own object.
+        key: What it is answered under.
         asker: Who asks, by its own words: letters and digits.
         epoch: The run of the publisher that `after` belongs to; 0: none.
         after: The number of the frame that the asker has.
@@ -27,9 +28,9 @@ class Ask:
         due_us: When it is answered at the latest, monotonic; `asked_us`: at once.
     """
 
-    __slots__ = ("after", "asked_us", "asker", "due_us", "epoch", "query")
+    __slots__ = ("after", "asked_us", "asker", "due_us", "epoch", "key", "query")
 
-    def __init__(self, query: Any, parameters: str, now_us: int, hold_us: int) -> None:
+    def __init__(self, query: Any, key: str, parameters: str, now_us: int, hold_us: int) -> None:
         """Read the parameters `after`, `epoch`, `hold_ms` and `id`.
 
         Raises:
@@ -39,6 +40,7 @@ class Ask:
             raise ValueError(f"parameters of {len(parameters)} characters: expected {MAX_PARAMETERS} at most")
         pairs = dict(part.partition("=")[::2] for part in parameters.split(";") if part)
         self.query = query
+        self.key = key
         self.asker = pairs.get("id", "")
         if not (self.asker.isascii() and (self.asker.isalnum() or not self.asker) and len(self.asker) <= 32):
             raise ValueError("id: expected 32 letters and digits at most")

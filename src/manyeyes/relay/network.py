@@ -26,10 +26,12 @@ import zenoh
 
 from ..core.envelope import MAX_BYTES
 from ..core.errors import ConfigError, ManyeyesError, SourceNoSignal
+from .directory import Directory
 
 T = TypeVar("T")
 
 OPEN_S = 10.0
+TOKEN_S = 10.0
 SNDBUF_BYTES = 65536
 # So many answers can be stuck in full links at one time before others wait for a thread; each 5 s at most.
 THREADS = 32
@@ -45,12 +47,14 @@ class Network:
 
     Attributes:
         id: The session's name among all machines; "" while it is not open.
+        directory: What it hears of cameras.
     """
 
     def __init__(
         self, connect: "tuple[str, ...]" = (), listen: "tuple[str, ...]" = (), publishes: bool = False
     ) -> None:
         self.id = ""
+        self.directory = Directory(self)
         self._connect = connect
         self._listen = listen
         self._publishes = publishes
@@ -126,6 +130,31 @@ class Network:
             return 0
         info = self._session.info
         return len(info.peers_zid()) + len(info.routers_zid())
+
+    def hear_tokens(self, expression: str, heard: Callable[[str, bool], object]) -> Any:
+        """Have a function told, in threads of Zenoh's, the name of each token that comes or goes; first those that are there.
+
+        It blocks. What it returns has `undeclare()`.
+
+        Raises:
+            ManyeyesError: If Zenoh refuses it.
+        """
+
+        def on_sample(sample: zenoh.Sample) -> None:
+            heard(str(sample.key_expr), sample.kind == zenoh.SampleKind.PUT)
+
+        try:
+            return self.session.liveliness().declare_subscriber(expression, direct(on_sample), history=True)
+        except zenoh.ZError as error:
+            raise ManyeyesError(f"relay: {reason_of(error)}") from None
+
+    def has_token(self, name: str) -> bool:
+        """Say whether there is a token of this name; if that cannot be known, there is. It blocks."""
+        try:
+            # What is no answer but an error is no news either.
+            return any(True for _ in self.session.liveliness().get(name, timeout=TOKEN_S))
+        except zenoh.ZError:
+            return True
 
     def _configuration(self) -> zenoh.Config:
         config = zenoh.Config()

@@ -1,11 +1,18 @@
 """Node: one server's part in the relay, as the server sees it: what it publishes, what it views, through one session."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from ..aio.camera import Camera
 from ..core.errors import ConfigError
-from .address import camera_key, check_endpoint, check_site, refuse_strangers
+from .address import camera_key, check_endpoint, check_pattern, check_site, refuse_strangers
+from .discover import Discover
 from .network import Network
 from .publisher import Publisher
 from .source import RelaySource
+
+if TYPE_CHECKING:
+    from .directory import Watch
 
 
 class Node:
@@ -17,13 +24,20 @@ class Node:
         connect: Endpoints to connect to, as the user gave them.
         listen: Endpoints to listen on.
         open: Whether other machines may watch.
+        discover: The pattern of cameras that are to be found; None: none are looked for.
 
     Raises:
         ConfigError: If an endpoint or a name cannot be, or others could watch without `open`.
     """
 
     def __init__(
-        self, cameras: list[Camera], publish: str | None, connect: tuple[str, ...], listen: tuple[str, ...], open: bool
+        self,
+        cameras: list[Camera],
+        publish: str | None,
+        connect: tuple[str, ...],
+        listen: tuple[str, ...],
+        open: bool,
+        discover: str | None = None,
     ) -> None:
         for option, endpoints in (("connect", connect), ("listen", listen)):
             for endpoint in endpoints:
@@ -31,7 +45,11 @@ class Node:
         if not open:
             refuse_strangers(publish is not None, connect, listen)
         self._network = Network(connect, listen, publish is not None)
+        self._pattern = check_pattern(discover, "--discover") if discover is not None else None
+        self._discover: Discover | None = None
+        self._opened = False
         self._views: dict[str, RelaySource] = {}
+        self._watches: dict[str, Watch] = {}
         for camera in cameras:
             self.add(camera)
         self._publisher: Publisher | None = None
@@ -42,17 +60,6 @@ class Node:
                     message = f"camera {name} would be pulled from itself: give it another name, or --publish=SITE"
                     raise ConfigError(message, "publish", site)
             self._publisher = Publisher(cameras, site, self._network)
-        self._opened = False
-
-    def add(self, camera: Camera) -> None:
-        """Have a camera that is viewed from elsewhere ask through this node's session."""
-        if camera.capture is not None and isinstance(camera.capture.source, RelaySource):
-            camera.capture.source.network = self._network
-            self._views[camera.name] = camera.capture.source
-
-    async def remove(self, camera: Camera) -> None:
-        """Forget a camera."""
-        self._views.pop(camera.name, None)
 
     async def start(self) -> None:
         """Join the other machines.
@@ -63,8 +70,39 @@ class Node:
         """
         await self._network.open()
         self._opened = True
+        for name in self._views:
+            self._watch(name)
         if self._publisher is not None:
             await self._publisher.start()
+
+    def add(self, camera: Camera) -> None:
+        """Have a camera that is viewed from elsewhere ask through this node's session; before it is started.
+
+        It is not published: a camera that was discovered would be found by others under one more name, and theirs by us.
+        """
+        if camera.capture is not None and isinstance(camera.capture.source, RelaySource):
+            camera.capture.source.network = self._network
+            self._views[camera.name] = camera.capture.source
+            if self._opened:
+                self._watch(camera.name)
+
+    async def remove(self, camera: Camera) -> None:
+        """Forget a camera: it is neither viewed nor published any more."""
+        if self._publisher is not None:
+            await self._publisher.remove(camera)
+        self._views.pop(camera.name, None)
+        watch = self._watches.pop(camera.name, None)
+        if watch is not None:
+            watch.close()
+
+    def discover(self, on_camera: Callable[[str], object], may_forget: Callable[[str], bool]) -> None:
+        """Look for cameras from now on, if that was asked for; for the arguments see `Discover`."""
+        if self._pattern is not None and self._discover is None:
+            self._discover = Discover(self._network.directory, self._pattern, on_camera, may_forget)
+
+    def _watch(self, name: str) -> None:
+        """Hear of a camera while nobody looks at it, too: its way is known when somebody does."""
+        self._watches[name] = self._network.directory.watch(self._views[name].key)
 
     def status(self) -> dict[str, object]:
         """Return what `/status` shows beside the cameras."""
@@ -73,6 +111,7 @@ class Node:
                 "id": self._network.id,
                 "peers": self._network.peers(),
                 "publishes": self._publisher.status() if self._publisher is not None else None,
+                "discovers": self._discover.status() if self._discover is not None else None,
                 "views": {name: view.status() for name, view in self._views.items()},
             }
         }
@@ -80,6 +119,11 @@ class Node:
     async def aclose(self) -> None:
         """Leave; harmless when it did not start."""
         opened, self._opened = self._opened, False
+        watches, self._watches = self._watches, {}
+        for watch in watches.values():
+            watch.close()
+        if self._discover is not None:
+            self._discover.close()
         try:
             if self._publisher is not None:
                 await self._publisher.aclose()

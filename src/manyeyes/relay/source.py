@@ -2,7 +2,7 @@
 
 One query is outstanding at any time: "newer than the frame that I have". The next one leaves when an answer has
 arrived, whatever becomes of the frame, so the picture here is as new as the link allows; one that is not taken before
-the next comes is replaced and counted.
+the next comes is replaced and counted. Which machine is asked, route.py says; without a token anybody is.
 
 - JPEGs are passed through. `wall_us` stays what the camera's machine said. `capture_us`, from which ages are told
   here, is the time of arrival less the age at sending and the time on the way: no clock of another machine is
@@ -12,16 +12,13 @@ the next comes is replaced and counted.
 """
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING
-
-import zenoh
 
 from ..aio.compat import CLOCK, end_task
 from ..aio.inbox import Inbox
 from ..aio.source import Source
-from ..core.envelope import MAX_BYTES, Envelope
+from ..core.envelope import Envelope
 from ..core.errors import (
     BadFrame,
     ManyeyesError,
@@ -35,11 +32,14 @@ from ..core.frame import JPEG, Frame
 from ..core.jpeg import whole
 from .address import check_key
 from .answers import HOLD_US
-from .network import Network, direct, reason_of
+from .asker import Asker
+from .network import Network
 from .offset import Offset
+from .route import Route
 
 if TYPE_CHECKING:
     from ..aio.compat import Clock
+    from .directory import Watch
 
 log = logging.getLogger("manyeyes")
 
@@ -49,12 +49,16 @@ FIRST_PICTURE_US = 12000000
 SILENCE_US = HOLD_US + 1000000
 # A frame that takes its time on a thin link makes the next ones be waited for so many times longer.
 PATIENCE = 3
-# Zenoh's own limit for a query, behind ours.
-QUERY_S = 60.0
 # How often a short question tells what the clocks differ by, undisturbed by a frame's time on the wire.
 PROBE_US = 30000000
 RETRY_US = 50000
 NOBODY_US = 250000
+# So long the token of a camera is waited for before anybody is asked; a round trip on most links.
+TOKEN_US = 100000
+# A machine that announces a camera and does not answer: it has just begun, or is about to end. For a second, that is.
+UNANSWERED = 20
+# A camera of another machine costs little to try again, and it is known when it is announced again.
+AGAIN_US = 500000
 COMPLAIN_US = 1000000
 _NEVER = (1 << 63) - 1
 
@@ -66,6 +70,8 @@ class RelaySource(Source):
         key: Its key, checked.
         network: What to ask through; may be replaced until it is opened for the first time.
         clock: Where it gets the time from.
+        passes_on: Whether what comes is answered to others under the same key: then only those are asked who
+            announced it, for anybody could be ourselves.
 
     Attributes:
         dropped: Frames that came and were replaced by newer ones before anybody took them.
@@ -78,21 +84,27 @@ class RelaySource(Source):
     # The other machine knows what its camera's rate is, and says "lost" itself; its own silence is judged here.
     silence_us = 3600000000
 
-    def __init__(self, key: str, network: Network | None = None, *, clock: "Clock" = CLOCK) -> None:
+    def __init__(
+        self, key: str, network: Network | None = None, *, clock: "Clock" = CLOCK, passes_on: bool = False
+    ) -> None:
         super().__init__(f"zenoh:{key}")
         self.network = network or Network()
         self.key = key
         self.dropped = 0
         self.refused = 0
         self.changes = 0
+        self.passes_on = passes_on
         self.offset = Offset()
         self._clock = clock
-        self._querier: zenoh.Querier | None = None
+        self._asker: Asker | None = None
+        self._route: Route | None = None
+        self._watch: Watch | None = None
         self._inbox: Inbox | None = None
         self._task: asyncio.Task[None] | None = None
         self._last_us = 0
         self._epoch = 0
         self._seq = 0
+        self._unanswered = 0
         self._told: SourceError | None = None  # what was raised last: it is no news at the next try
         self._delay_us = 0
         self._probed_us = -PROBE_US
@@ -128,20 +140,16 @@ class RelaySource(Source):
             raise
 
     async def _start(self) -> None:
-        session = self.network.session
-        self._querier = await self.network.run(
-            lambda: session.declare_querier(
-                f"{self.key}/frame",
-                timeout=QUERY_S,
-                target=zenoh.QueryTarget.BEST_MATCHING,
-                consolidation=zenoh.ConsolidationMode.NONE,  # it would hold an answer back until all are there
-                express=True,
-            )
-        )
+        directory = self.network.directory
+        self._asker = asker = Asker(self.network, self.key)
+        self._route = Route(directory, self.key, self.passes_on)
         self._inbox = inbox = Inbox()
-        self._epoch = self._seq = self._delay_us = self._bad_since_us = 0
+        self._epoch = self._seq = self._delay_us = self._bad_since_us = self._unanswered = 0
         self._probed_us = -PROBE_US
-        self._task = asyncio.create_task(self._pull(self._querier, inbox))
+        self._watch = directory.watch(self.key, self._rerouted)
+        if not directory.ways(self.key):
+            await directory.appeared(self.key, TOKEN_US)
+        self._task = asyncio.create_task(self._pull(asker, self._route, inbox))
         first = await inbox.next(FIRST_PICTURE_US)
         if not isinstance(first, Frame):
             words = f"{self.key}: no picture within {FIRST_PICTURE_US // 1000000} s"
@@ -172,20 +180,32 @@ class RelaySource(Source):
     async def _stop(self) -> None:
         inbox, self._inbox = self._inbox, None
         task, self._task = self._task, None
-        querier, self._querier = self._querier, None
+        asker, self._asker = self._asker, None
+        watch, self._watch = self._watch, None
         if inbox is not None:
             self.dropped += inbox.dropped
             inbox.put(SourceEnded(f"{self.url}: the source is not open", self.url))
         if task is not None:
             await end_task(task)
-        if querier is not None:
-            self.network.submit(querier.undeclare)
+        if asker is not None:
+            asker.close()
+        if watch is not None:
+            watch.close()
 
-    async def _pull(self, querier: zenoh.Querier, inbox: Inbox) -> None:
+    async def wait_retry(self, clock: "Clock", delay_us: int) -> None:
+        """Wait until a way to the camera comes up, or it is time to try without that."""
+        await self.network.directory.appeared(self.key, min(delay_us, AGAIN_US))
+
+    def _rerouted(self, _key: str) -> None:
+        """Wait for no answer of a machine that is gone."""
+        if self._asker is not None and self._route is not None and self._route.lost:
+            self._asker.interrupt()
+
+    async def _pull(self, asker: Asker, route: Route, inbox: Inbox) -> None:
         """Ask again and again; ends with an error in the inbox."""
         try:
             while True:
-                item = await self._one(querier)
+                item = await self._one(asker, route)
                 if item is not None:
                     inbox.put(item)
         except SourceError as error:
@@ -195,25 +215,31 @@ class RelaySource(Source):
         except Exception as error:  # noqa: BLE001  # a bug: said by the capture, which tries again
             inbox.put(error)
 
-    async def _one(self, querier: zenoh.Querier) -> Frame | None:
+    async def _one(self, asker: Asker, route: Route) -> Frame | None:
         """Ask once; return a new frame, or None where there was none."""
         began_us = self._clock.now_us()
+        way = route.choose(began_us)
+        if way is None and self.passes_on:
+            await self._say(SourceNotFound(f"nobody publishes {self.key}", self.url))
+            await self.network.directory.appeared(self.key, NOBODY_US)
+            return None
         probe = began_us - self._probed_us >= PROBE_US
         after, hold = (_NEVER, ";hold_ms=0") if probe else (self._seq, "")
         limit_us = HOLD_US + max(SILENCE_US - HOLD_US, PATIENCE * self._delay_us)
         asked_us = self._clock.wall_us()
-        query = _Query(self.network, querier)
+        parameters = f"after={after};epoch={self._epoch};id={self.network.id}{hold}"
         try:
             async with asyncio.timeout(limit_us / 1000000):
-                answer = await query.ask(f"after={after};epoch={self._epoch};id={self.network.id}{hold}")
+                answer = await asker.ask(way.answers if way is not None else "", parameters)
         except TimeoutError:
-            raise SourceNoSignal(f"{self.key}: no answer for {limit_us / 1000000:g} s", self.url) from None
-        finally:
-            query.cancel()
+            if not route.avoid(self._clock.now_us()):
+                await self._say(SourceNoSignal(f"{self.key}: no answer for {limit_us / 1000000:g} s", self.url))
+            return None
         arrived_us, now_us = self._clock.wall_us(), self._clock.now_us()
         if answer is None:
-            await self._say(SourceNotFound(f"nobody publishes {self.key}", self.url), NOBODY_US)
+            await self._nobody(route)
             return None
+        self._unanswered = 0
         try:
             if isinstance(answer, str):
                 raise ProtocolError(f"refused: {answer[:200]}")
@@ -253,6 +279,22 @@ class RelaySource(Source):
         # A camera's pictures are in order, however the estimate changes.
         capture_us = self._last_us = max(self._last_us + 1, now_us - on_way_us - envelope.age_us)
         return Frame(data, JPEG, width, height, capture_us, envelope.wall_us, checked=True)
+
+    async def _nobody(self, route: Route) -> None:
+        """Go on where nobody has answered.
+
+        Raises:
+            SourceNotFound: If it is time to say so.
+        """
+        if route.lost:
+            return  # who was asked is gone: others may be there
+        if route.way is None:
+            await self._say(SourceNotFound(f"nobody publishes {self.key}", self.url), NOBODY_US)
+            return
+        self._unanswered += 1
+        if self._unanswered > UNANSWERED and not route.avoid(self._clock.now_us()):
+            await self._say(SourceNotFound(f"{self.key}: announced, but nobody answers", self.url))
+        await self._clock.sleep_us(RETRY_US)
 
     async def _say(self, error: SourceError, wait_us: int = 0) -> None:
         """Raise, unless it is what was said the last time; then wait.
@@ -299,65 +341,3 @@ class RelaySource(Source):
             "refused": self.refused,
             "changes": self.changes,
         }
-
-
-class _Query:
-    """One query, and the one answer that counts.
-
-    Zenoh calls back on threads of its own; what crosses to the event loop crosses once.
-    """
-
-    def __init__(self, network: Network, querier: zenoh.Querier) -> None:
-        self._network = network
-        self._querier = querier
-        self._token = zenoh.CancellationToken()
-        self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[bytes | str | None] = self._loop.create_future()
-        self._crossed = False
-
-    async def ask(self, parameters: str) -> bytes | str | None:
-        """Return the answer's bytes, a refusal's words, or None where nobody answers.
-
-        Raises:
-            ManyeyesError: If it cannot be asked.
-        """
-        handler = direct(self._on_reply, lambda: self._cross(None))
-
-        def work() -> None:
-            try:
-                self._querier.get(handler, parameters=parameters, cancellation_token=self._token)
-            except zenoh.ZError as error:
-                self._cross(reason_of(error))
-
-        if self._network.submit(work) is None:
-            raise ManyeyesError("the network is closed")
-        return await self._future
-
-    def cancel(self) -> None:
-        """Want no answer any more."""
-        if not self._future.done():
-            self._future.cancel()
-            self._network.submit(self._token.cancel)
-
-    def _on_reply(self, reply: zenoh.Reply) -> None:
-        if self._crossed:
-            return  # one answer was asked for
-        sample = reply.ok
-        payload = sample.payload if sample is not None else reply.result.payload
-        if len(payload) > MAX_BYTES:
-            self._cross(f"{len(payload)} bytes: expected {MAX_BYTES} at most")
-        elif sample is not None:
-            self._cross(payload.to_bytes())
-        else:
-            self._cross(payload.to_bytes()[:200].decode(errors="replace"))
-
-    def _cross(self, answer: bytes | str | None) -> None:
-        if self._crossed:
-            return
-        self._crossed = True
-        with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody waits
-            self._loop.call_soon_threadsafe(self._arrived, answer)
-
-    def _arrived(self, answer: bytes | str | None) -> None:
-        if not self._future.done():
-            self._future.set_result(answer)
