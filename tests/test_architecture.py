@@ -24,15 +24,18 @@ LADDER: dict[str, set[str]] = {
     "core": set(),
     "aio": {"core"},
     "glyphs": set(),  # text for pictures, for whoever draws on one
-    **{box: {*_AIO, "glyphs"} for box in _BOXES},
+    "logs": set(),  # one line per event, for whatever runs on a host
+    **{box: {*_AIO, "glyphs", "logs"} for box in _BOXES - {"web"}},
+    "web": _AIO,
     "config": _AIO,
-    "server": {*_BOXES, *_AIO, "config"},
+    "camera_log": {*_AIO, "logs"},
+    "server": {*_BOXES, *_AIO, "config", "logs", "camera_log"},
     "arguments": {"config", *_AIO},
     "arguments_watching": {"arguments"},
     "progress": set(),  # a line on a terminal
     "probe": {"sources", *_AIO},  # a client, beside the server
     "commands": {"server", "probe", *_BOXES, *_AIO, "config"},
-    "cli": {"arguments", "arguments_watching", "commands", "progress", "server", "config", *_AIO},
+    "cli": {"arguments", "arguments_watching", "commands", "progress", "server", "config", "logs", *_AIO},
     "__main__": {"cli"},
     "__init__": {"server", *_BOXES, *_AIO, "config"},  # the public names
     "testing": {*_BOXES, *_AIO},  # imported by nothing in src

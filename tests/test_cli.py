@@ -117,12 +117,15 @@ def test_one_line_then_streams_then_a_clean_end(number):
         code, out, err = process.end()
     assert (code, out) == (0, "")
     assert "Traceback" not in err
-    # The logs: nothing about requests, the camera's changes of state once each.
-    assert [line.split(" ", 3)[3] for line in err.splitlines()] == [
+    # The logs: nothing about requests, viewers and the camera's changes of state once each.
+    lines = [line.split(" ", 3)[3] for line in err.splitlines()]
+    assert [line for line in lines if "viewer" not in line] == [
         "cam: live 320x240 YU12",
         "stopping",
         "cam: idle, closed test:",
     ]
+    assert len([line for line in lines if re.fullmatch(r"cam: viewer 127\.0\.0\.1:\d+ came", line)]) == 2
+    assert len([line for line in lines if re.match(r"cam: viewer 127\.0\.0\.1:\d+ closed: \d+ frames, ", line)]) == 2
 
 
 def test_a_signal_before_anybody_came():
@@ -160,7 +163,8 @@ def test_what_is_in_a_url_is_checked_when_it_is_asked_for():
         assert json.loads(get(url + "status"))["cameras"][0]["name"] == "cam"
         code, _, err = process.end(signal.SIGINT)
         assert code == 0
-        assert len(err.splitlines()) == 1
+        lines = [line.split(" ", 3)[3] for line in err.splitlines()]
+        assert lines == ["127.0.0.1: refused with 414", "stopping"]
 
 
 def test_open_prints_every_reachable_url():
@@ -569,6 +573,8 @@ def test_options_become_settings():
                 "gain=1",
                 "--control",
                 "gain=2",
+                "--log-format",
+                "json",
                 "-v",
                 "y.mp4",
             ]
@@ -597,6 +603,7 @@ def test_options_become_settings():
         "exit_on_lost_s": 9,
         "tls_cert": "c.pem",
         "tls_key": "k.pem",
+        "log_format": "json",
     }
 
 

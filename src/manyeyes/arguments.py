@@ -170,6 +170,12 @@ def build_parser() -> Parser:
         default=defaults.drop_same_s,
         help="leave out frames that are the same as the one before, but for one every S seconds",
     )
+    serve.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default=defaults.log_format,
+        help="one line per event, to stderr, as text or JSON",
+    )
     serve.add_argument("-v", "--verbose", action="store_true", help="log more, to stderr")
     return serve
 

@@ -6,12 +6,12 @@ A command is a line in COMMANDS: what it is for, what reads its arguments, and t
 import argparse
 import asyncio
 import gc
-import logging
 import os
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
+from . import logs
 from .arguments import RUN_SOURCE, parse, parse_run, parse_snapshot, parse_sources
 from .arguments_watching import parse_probe
 from .config import Settings, parse_cameras, parse_controls, validated
@@ -134,12 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(overview())
     command = COMMANDS[arguments[0] if named else DEFAULT]
     parsed = command.parse(arguments)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if parsed.verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logs.set_up(getattr(parsed, "log_format", logs.TEXT), parsed.verbose, sys.stderr)
     try:
         return command.do(parsed)
     except ConfigError as error:

@@ -62,6 +62,7 @@ class Settings(BaseModel):
     drop_same_s: Annotated[float, Field(ge=0, le=86400)] = 0
     exit_on_lost_s: Annotated[float, Field(ge=1, le=86400)] | None = None
     stall_timeout_s: Annotated[float, Field(ge=1, le=86400)] = 30
+    log_format: Literal["text", "json"] = "text"
     max_connections: Annotated[int, Field(ge=1, le=1000000)] = 2000
 
 

@@ -21,6 +21,7 @@ from .aio.capture import LOST, Capture
 from .aio.distinct import DistinctHub
 from .aio.hub import Hub as BaseHub
 from .aio.push import PushHub
+from .camera_log import CameraEvents, log_change
 from .config import CameraSettings, Settings, checked_name, parse_camera, parse_cameras, validated
 from .core.errors import ConfigError, HubClosed, ManyeyesError, SourceError
 from .delivery.addresses import is_loopback, reachable, url
@@ -28,6 +29,7 @@ from .delivery.connection import stream
 from .delivery.listener import Listener, bind
 from .delivery.tls import certificate_for
 from .encoders import Finish, HostEncoder, Overlay, Turn
+from .logs import event
 from .metrics import Metrics
 from .sources import open_source, parse_size, refuse_bad, register
 from .sources.placeholder import draw
@@ -75,7 +77,8 @@ def make_camera(settings: CameraSettings, common: Settings) -> Camera:
     overlay = Overlay(common.overlay) if common.overlay is not None else None
     encoder = HostEncoder(common.quality, finish=Finish(Turn.of(common.rotate, common.flip), overlay))
     linger_us = None if common.always_on else int(common.linger_s * 1000000)
-    capture = Capture(source, hub, encoder, linger_us=linger_us, log=log.info, draw=draw)
+    events = CameraEvents()
+    capture = events.capture = Capture(source, hub, encoder, linger_us=linger_us, log=events, draw=draw)
     if source.asked["fps"] is None:  # it has no rate of its own to set: frames are left out instead
         capture.limit.fps = common.fps or 0
     return Camera(hub, capture)
@@ -182,7 +185,7 @@ class Server:
             lambda: self._listener.counted() if self._listener is not None else (0, connections, 0),
         )
         notes = node.status if node is not None else dict
-        app = make_app(self.cameras, stream, __version__, notes=notes, metrics=metrics.text)
+        app = make_app(self.cameras, stream, __version__, notes=notes, metrics=metrics.text, changed=log_change)
         self._listener = Listener(sock, app, fault, int(settings.stall_timeout_s * 1000000), connections, certificate)
         self._listener.start()
         for camera in self.cameras:
@@ -216,6 +219,7 @@ class Server:
             if self._node is not None:
                 self._node.add(camera)
             camera.start()
+            event("camera_added", f"{camera.name}: added", camera=camera.name)
         return camera
 
     async def remove(self, name: str) -> None:
@@ -237,6 +241,7 @@ class Server:
         if self._listener is not None:
             await self._listener.release(camera.hub)
         self._leaving.remove(camera)
+        event("camera_removed", f"{camera.name}: removed", camera=camera.name)
 
     async def serve_forever(self) -> None:
         """Serve until SIGINT or SIGTERM; the program decides what then."""
@@ -335,11 +340,11 @@ async def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             announce(f"manyeyes: serving {names} at {server.url}")
             if settings.open:
                 for one in server.urls:
-                    log.info("reachable at %s", one)
+                    event("reachable", f"reachable at {one}", url=one)
             lost = await _lost(server.cameras, settings.exit_on_lost_s, stop)
             if lost:
                 raise ManyeyesError(f"{lost}; ended, as --exit-on-lost asks")
-            log.info("stopping")
+            event("stopping", "stopping")
 
 
 async def _lost(cameras: list[Camera], limit_s: float | None, stop: asyncio.Event) -> str:

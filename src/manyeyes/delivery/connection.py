@@ -17,6 +17,7 @@ from ..aio.hub import Hub
 from ..core.errors import HubClosed, RequestError
 from ..core.multipart import BROWSER, FIRST_HEADER
 from ..core.stats import ViewerStats
+from ..logs import event
 from .http import Head, find_end, parse_head, response_head
 from .transport import StreamSocket, Transport
 
@@ -243,6 +244,10 @@ class Connection:
         return False
 
     async def _refuse(self, error: RequestError) -> None:
-        """Answer a request that no route will see."""
+        """Answer a request that no route will see. What it said is not logged: there may be a password in it."""
+        event(
+            "refused", f"{self._peer[0]}: refused with {error.status}",
+            peer=f"{self._peer[0]}:{self._peer[1]}", status=error.status,
+        )  # fmt: skip
         await self._write(self._fault(error.status, str(error)), keep=False, head_only=False)
         await self._transport.finish()

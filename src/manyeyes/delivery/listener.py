@@ -13,6 +13,7 @@ from ..aio.compat import CLOCK
 from ..aio.hub import Hub
 from ..core.errors import ConfigError, ManyeyesError, RequestError
 from ..core.stats import ViewerStats
+from ..logs import event
 from .addresses import resolve
 from .connection import Connection, Fault
 from .http import response_head
@@ -171,6 +172,7 @@ class Listener:
             tasks = self._tasks
         else:
             self.refused += 1
+            event("refused", f"{peer[0]}: refused: too many connections", peer=f"{peer[0]}:{peer[1]}", status=503)
             if len(self._refusals) >= REFUSALS:
                 transport.close()
                 return

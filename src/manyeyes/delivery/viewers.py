@@ -19,7 +19,6 @@ takes nothing for the stall time-out is closed. Nothing a viewer does is waited 
 """
 
 import asyncio
-import logging
 import select
 import socket
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from ..core.histogram import Histogram
 from ..core.mailbox import Mailbox
 from ..core.multipart import BROWSER, LENGTH
 from ..core.stats import Cohort, ViewerStats
+from ..logs import event
 from .transport import StreamSocket
 
 if TYPE_CHECKING:
@@ -47,8 +47,6 @@ SAMPLE_TICKS = 5  # as far as `Rate` looks back; a sample is 1 us for each viewe
 # Of a frame when its last byte was taken: a fast link below 10 ms, and above a second a person sees it.
 AGES_US = (5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000)
 DRAIN_S = 1.0  # for the last frame at the end; a browser shows a frame that was cut off not at all
-
-log = logging.getLogger(__name__)
 
 _INPUT = select.EPOLLIN | select.EPOLLRDHUP
 _Send = Callable[[memoryview, int], int]
@@ -168,6 +166,10 @@ class ViewerGroup:
         self._viewers[viewer.fd] = viewer
         self._hub.join(stats)
         self.came += 1
+        event(
+            "viewer_came", f"{self._hub.name}: viewer {stats.peer} came",
+            camera=self._hub.name, peer=stats.peer, viewer=stats.id, framing=framing,
+        )  # fmt: skip
         if latest is None:
             viewer.lane.add(viewer)
         else:
@@ -294,7 +296,7 @@ class ViewerGroup:
         if self.ages is not None and not frame.placeholder:
             self.ages.observe(viewer.progress_us - frame.capture_us)
         if self._ending:
-            self._remove(viewer)
+            self._remove(viewer, "closed")
         elif viewer.box.full:
             # That one has waited since now at the latest: if the viewer stalls here, its age grows.
             viewer.stats.pending_us = viewer.progress_us
@@ -305,8 +307,8 @@ class ViewerGroup:
 
     # Leaving
 
-    def _remove(self, viewer: Viewer) -> None:
-        """Close a viewer's socket and forget it."""
+    def _remove(self, viewer: Viewer, why: str = "left") -> None:
+        """Close a viewer's socket and forget it; `why` is for the log: left, stalled or closed."""
         if self._viewers.pop(viewer.fd, None) is None:
             return
         viewer.lane.remove(viewer)
@@ -317,9 +319,19 @@ class ViewerGroup:
         # Closing alone takes a socket out of an epoll only if no copy of its descriptor is left anywhere.
         self._events.unregister(viewer.fd)
         viewer.sock.close()
-        self._hub.leave(viewer.stats)
+        self._hub.leave(stats)
+        self._log_end(stats, why)
         if not len(self):
             self._empty.set()
+
+    def _log_end(self, stats: ViewerStats, why: str) -> None:
+        seconds = round((self._clock.now_us() - stats.since_us) / 1000000, 1)
+        got = f"{stats.frames} frames, {stats.dropped} dropped, {stats.sent_bytes} bytes in {seconds:g} s"
+        event(
+            "viewer_left", f"{self._hub.name}: viewer {stats.peer} {why}: {got}",
+            camera=self._hub.name, peer=stats.peer, viewer=stats.id, why=why, frames=stats.frames,
+            dropped=stats.dropped, bytes=stats.sent_bytes, seconds=seconds,
+        )  # fmt: skip
 
     def _tick(self) -> None:
         """Once a second: close who has stalled, and now and then take the samples that rates are made of."""
@@ -327,13 +339,7 @@ class ViewerGroup:
         for viewer in list(self._busy.values()):
             if now_us - viewer.progress_us > self._stall_us:
                 self.stalled += 1
-                log.info(
-                    "%s: closed %s: it took nothing for %g s",
-                    self._hub.name,
-                    viewer.stats.peer,
-                    self._stall_us / 1000000,
-                )
-                self._remove(viewer)
+                self._remove(viewer, "stalled")
         self._ticks += 1
         if self._ticks % SAMPLE_TICKS == 0:
             for viewer in self._viewers.values():
@@ -345,7 +351,7 @@ class ViewerGroup:
         self._ending = True
         for viewer in list(self._viewers.values()):
             if viewer.rest is None:
-                self._remove(viewer)
+                self._remove(viewer, "closed")
 
     async def aclose(self) -> None:
         """End all streams, give the frames in flight a moment, and free everything."""
@@ -362,7 +368,7 @@ class ViewerGroup:
             pass
         finally:
             for viewer in list(self._viewers.values()):
-                self._remove(viewer)
+                self._remove(viewer, "closed")
             self._tick_handle.cancel()
             self._loop.remove_reader(self._events.fileno())
             self._events.close()

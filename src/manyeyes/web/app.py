@@ -55,6 +55,7 @@ class Routes:
         version: Shown in `/status`.
         clock: For `uptime_s`.
         notes: Returns what else `/status` shows beside the cameras.
+        changed: Called with the camera's name, the changes and the peer after each change of settings.
     """
 
     def __init__(
@@ -64,11 +65,13 @@ class Routes:
         version: str = "",
         clock: "Clock" = CLOCK,
         notes: "Callable[[], dict[str, object]]" = dict,
+        changed: "Callable[[str, dict[str, object], str], None] | None" = None,
     ) -> None:
         self.cameras = cameras
         self._stream = stream
         self._version = version
         self._notes = notes
+        self._changed = changed
         self._clock = clock
         self._began_us = clock.now_us()
 
@@ -148,7 +151,10 @@ class Routes:
             return self.no_camera(name)
         if request.method == "POST":
             try:
-                await camera.configure(_changes(request))
+                changes = _changes(request)
+                await camera.configure(changes)
+                if self._changed is not None:
+                    self._changed(camera.name, changes, peer(request))
             except ConfigError as error:
                 return reply({"error": str(error), "key": error.key, "allowed": error.allowed}, 400)
             except ManyeyesError as error:
@@ -197,6 +203,7 @@ def make_app(
     whole: bool = True,
     notes: "Callable[[], dict[str, object]]" = dict,
     metrics: "Callable[[str], tuple[bytes, str]] | None" = None,
+    changed: "Callable[[str, dict[str, object], str], None] | None" = None,
 ) -> Microdot:
     """Return the app that serves these cameras.
 
@@ -209,9 +216,10 @@ def make_app(
             the page's single files.
         notes: See Routes.
         metrics: Returns the body and the Content-Type of `/metrics`, for what the client accepts; None: there is no such route.
+        changed: See Routes.
     """
     app = Microdot()
-    routes = Routes(cameras, stream, version, notes=notes)
+    routes = Routes(cameras, stream, version, notes=notes, changed=changed)
     for prefix in ("", "/cams/<name>") if named else ("",):
         app.get(prefix + "/")(routes.index)
         for path in ("/stream.jpg", "/stream") if whole else ("/stream.jpg",):
