@@ -138,12 +138,13 @@ def build_parser() -> Parser:
         help="let other machines view these cameras, as zenoh:manyeyes/SITE/NAME (default: this machine's name)",
     )  # fmt: skip
     machines.add_argument("--connect", action="append", metavar="ENDPOINT", default=[],
-                          help="another machine, as tcp/HOST:7447; may be given again")  # fmt: skip
+                          help="another machine, as tcp/HOST:7447 or tls/HOST:7447; may be given again")  # fmt: skip
     machines.add_argument(
         "--listen", action="append", metavar="ENDPOINT", default=[],
         help="where other machines connect to, as tcp/0.0.0.0:7447; may be given again; "
              "with neither, machines in one network find each other",
     )  # fmt: skip
+    _add_relay_credentials(serve)
     _add_picture(serve)
     camera = serve.add_argument_group("camera")
     camera.add_argument(
@@ -178,6 +179,25 @@ def build_parser() -> Parser:
     )
     serve.add_argument("-v", "--verbose", action="store_true", help="log more, to stderr")
     return serve
+
+
+def _add_relay_credentials(parser: Parser) -> None:
+    """Add the options about who may view and publish, for every command with a part in the relay."""
+    group = parser.add_argument_group("many machines: who may connect (docs/many-machines.md)")
+    for option, metavar, text in (
+        ("--relay-ca", "FILE", "the CA of tls/ endpoints; who listens demands a certificate of it"),
+        ("--relay-cert", "FILE", "this machine's certificate"),
+        ("--relay-key", "FILE", "its key"),
+        ("--relay-user", "NAME", "name of this machine for those it connects to"),
+        ("--relay-password-file", "FILE", "a file with its password"),
+        ("--relay-users", "FILE", "who may connect here: lines NAME:PASSWORD"),
+    ):
+        group.add_argument(option, metavar=metavar, help=text)
+    group.add_argument(
+        "--relay-allow", action="append", metavar="NAME=PATTERN[,PATTERN]", default=[],
+        help="what a user, or a certificate of this name, may view, as manyeyes/SITE/*; also config:PATTERN, "
+             "publish:PATTERN; others may nothing then; may be given again",
+    )  # fmt: skip
 
 
 def _add_picture(parser: Parser) -> None:

@@ -50,6 +50,13 @@ class Settings(BaseModel):
     publish: str | None = None
     connect: tuple[str, ...] = ()
     listen: tuple[str, ...] = ()
+    relay_ca: str | None = None
+    relay_cert: str | None = None
+    relay_key: str | None = None
+    relay_user: str | None = None
+    relay_password_file: str | None = None
+    relay_users: str | None = None
+    relay_allow: tuple[str, ...] = ()
     size: str | None = None
     fps: Annotated[float, Field(ge=FPS_MIN, le=FPS_MAX)] | None = None
     quality: Annotated[int, Field(ge=1, le=100)] = 85

@@ -171,7 +171,12 @@ class Server:
                     await refuse_bad(camera.capture.source)
                 except SourceError as error:
                     raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
-        node = relay.make_node(self.cameras, settings.publish, settings.connect, settings.listen, settings.open)
+        credentials = relay.Credentials(
+            **{field: getattr(settings, f"relay_{field}") for field in relay.Credentials.__slots__}
+        )
+        node = relay.make_node(
+            self.cameras, settings.publish, settings.connect, settings.listen, settings.open, credentials
+        )
         self._node = node
         if node is not None:
             await node.start()

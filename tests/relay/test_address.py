@@ -11,14 +11,18 @@ from manyeyes.relay.address import (
     check_pattern,
     check_site,
     is_loopback,
+    parts_of,
     refuse_strangers,
 )
+from manyeyes.relay.credentials import Credentials
 
 LAN = "tcp/192.168.1.20:7447"
 HERE = "tcp/127.0.0.1:7447"
 
 
-@pytest.mark.parametrize("text", [LAN, HERE, "tcp/[::1]:7447", "tcp/[::]:1", "tcp/edge-7.example.org:65535"])
+@pytest.mark.parametrize(
+    "text", [LAN, HERE, "tcp/[::1]:7447", "tls/yard.example.org:7447", "tcp/[::]:1", "tcp/edge-7.example.org:65535"]
+)
 def test_endpoints(text):
     assert check_endpoint(text, "connect") == text
     assert check_endpoint(text, "listen") == text
@@ -27,7 +31,7 @@ def test_endpoints(text):
 @pytest.mark.parametrize(
     "text",
     ["", "tcp", "tcp/", "tcp/host", "tcp/host:", "tcp/host:x", "tcp/host:65536", "tcp/:7447", "host:7447", "udp/h:7447",
-     "tls/h:7447", "tcp/h:7447#so_sndbuf=1", "tcp/h:7447?x=1", "tcp/::1:7447", "tcp/h:7447\n", "tcp/a b:7447"],
+     "tls/h", "quic/h:7447", "tcp/h:7447#so_sndbuf=1", "tcp/h:7447?x=1", "tcp/::1:7447", "tcp/h:7447\n", "tcp/a b:7447"],
 )  # fmt: skip
 def test_what_is_no_endpoint(text):
     for option in ("connect", "listen"):
@@ -98,12 +102,17 @@ def test_patterns():
             check_pattern(bad, "--discover")
 
 
+def test_parts():
+    assert parts_of("tls/[::1]:7447") == ("::1", 7447)
+    assert parts_of("tcp/edge-7:1") == ("edge-7", 1)
+
+
 def test_strangers_are_kept_out():
     for settings in (
         (False, (), ()), (False, (LAN,), ()), (False, (), (HERE,)), (True, (), (HERE,)), (True, (HERE,), ()),
         (True, (HERE,), (HERE, "tcp/[::1]:1")),
     ):  # fmt: skip
-        refuse_strangers(*settings)
+        refuse_strangers(*settings, Credentials())
     for settings, words in (
         ((True, (), ()), "everybody in this network"),
         ((True, (LAN,), ()), "behind --connect"),
@@ -112,5 +121,21 @@ def test_strangers_are_kept_out():
         ((True, (), ("tcp/0.0.0.0:7447",)), "--listen tcp/0.0.0.0:7447"),
     ):
         with pytest.raises(ConfigError, match="--open") as caught:
-            refuse_strangers(*settings)
+            refuse_strangers(*settings, Credentials())
         assert words in str(caught.value)
+        assert "credentials" in str(caught.value)
+
+
+def test_credentials_take_the_place_of_open():
+    secure = LAN.replace("tcp", "tls")
+    for settings in (
+        (True, (), (LAN,), Credentials(users="file")), (True, (), (), Credentials(users="file")), (True, (LAN,), (), Credentials(user="me")),
+        (True, (secure,), (secure,), Credentials(ca="file")),
+    ):  # fmt: skip
+        refuse_strangers(*settings)
+    for settings in (
+        (True, (), (LAN,), Credentials(user="me")), (True, (LAN,), (), Credentials(users="file")), (True, (), (), Credentials(ca="file")),
+        (True, (), (secure, LAN), Credentials(ca="file")),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match="--open"):
+            refuse_strangers(*settings)

@@ -24,7 +24,7 @@ def test_the_server_knows_its_scheme():
 
 
 def test_a_server_without_a_part_in_it_has_no_node():
-    assert relay.make_node([camera_of(FakeSource())], None, (), (), False) is None
+    assert relay.make_node([camera_of(FakeSource())], None, (), (), False, relay.Credentials()) is None
     assert Server(Hub("mine"))._node is None
 
 

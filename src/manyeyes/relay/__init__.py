@@ -8,6 +8,7 @@ watches. Zenoh is imported in here only, and only when a server publishes or vie
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ConfigError, SourceUnsupported
+from .credentials import Credentials as Credentials
 
 if TYPE_CHECKING:
     from ..aio.camera import Camera
@@ -38,6 +39,7 @@ def make_node(
     connect: tuple[str, ...],
     listen: tuple[str, ...],
     open: bool,
+    credentials: Credentials,
     discover: str | None = None,
 ) -> "Node | None":
     """Return a server's part in the relay, or None where it has none; for the arguments see `Node`.
@@ -47,18 +49,17 @@ def make_node(
     """
     sources = [camera.capture.source for camera in cameras if camera.capture is not None]
     if publish is None and discover is None and not any(source.url.startswith(f"{SCHEME}:") for source in sources):
-        for option, endpoints in (("connect", connect), ("listen", listen)):
-            if endpoints:
-                message = (
-                    f"--{option}: nothing is published and nothing viewed: add --publish, or zenoh:KEY as a source"
-                )
-                raise ConfigError(message, option, endpoints)
+        option = "connect" if connect else "listen" if listen else credentials.given
+        if option:
+            shown = option.replace("_", "-")
+            message = f"--{shown}: nothing is published and nothing viewed: add --publish, or zenoh:KEY as a source"
+            raise ConfigError(message, option)
         return None
     try:
         from .node import Node
     except ModuleNotFoundError as error:
         raise ConfigError(f"--publish: {_missing(error)}", "publish") from error
-    return Node(cameras, publish, connect, listen, open, discover)
+    return Node(cameras, publish, connect, listen, open, credentials, discover)
 
 
 def _missing(error: ModuleNotFoundError) -> str:

@@ -11,12 +11,16 @@ import socket
 from ..core.errors import ConfigError
 from ..core.names import NAME_RULE, is_name
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .credentials import Credentials
+
 ROOT = "manyeyes"
 KEY_RULE = f"{ROOT}/SITE/CAMERA, each {NAME_RULE}"
 PATTERN_RULE = f"{ROOT}/**, {ROOT}/SITE/* or {ROOT}/SITE/CAMERA; write it in quotes"
-ENDPOINT_RULE = "tcp/HOST:PORT, as in tcp/192.168.1.20:7447 or tcp/[::1]:7447"
+ENDPOINT_RULE = "tcp/HOST:PORT or tls/HOST:PORT, as in tcp/192.168.1.20:7447 or tcp/[::1]:7447"
 _PATTERN = re.compile(rf"{ROOT}/(\*\*|(\*|[A-Za-z0-9_-]{{1,64}})/(\*\*?|[A-Za-z0-9_-]{{1,64}}))")
-_ENDPOINT = re.compile(r"tcp/(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
+_ENDPOINT = re.compile(r"(?:tcp|tls)/(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
 
 
 def check_endpoint(text: str, option: str) -> str:
@@ -37,9 +41,15 @@ def check_endpoint(text: str, option: str) -> str:
     return text
 
 
+def parts_of(endpoint: str) -> "tuple[str, int]":
+    """Return host and port of a checked endpoint, as a socket takes them."""
+    host, _, port = endpoint.partition("/")[2].rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def is_loopback(endpoint: str) -> bool:
     """Say whether a checked endpoint is on this machine; a name other than localhost counts as beyond it."""
-    host = endpoint.partition("/")[2].rpartition(":")[0].strip("[]")
+    host, _ = parts_of(endpoint)
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -91,7 +101,8 @@ def check_pattern(text: str, option: str) -> str:
         ConfigError: If it is none.
     """
     if not _PATTERN.fullmatch(text):
-        raise ConfigError(f"{option} {text}: expected {PATTERN_RULE}", "discover", text, PATTERN_RULE)
+        key = option.lstrip("-").replace("-", "_")
+        raise ConfigError(f"{option} {text}: expected {PATTERN_RULE}", key, text, PATTERN_RULE)
     return text
 
 
@@ -100,20 +111,28 @@ def camera_key(site: str, camera: str) -> str:
     return f"{ROOT}/{site}/{camera}"
 
 
-def refuse_strangers(publishes: bool, connect: "tuple[str, ...]", listen: "tuple[str, ...]") -> None:
-    """Refuse what would let other machines watch, for whoever did not say that this is meant.
+def refuse_strangers(
+    publishes: bool, connect: "tuple[str, ...]", listen: "tuple[str, ...]", credentials: "Credentials"
+) -> None:
+    """Refuse what would let anybody watch, for whoever did not say that this is meant.
 
     Raises:
-        ConfigError: If other machines can reach a camera by these settings: there are no passwords yet.
+        ConfigError: If other machines can reach a camera by these settings, and need no credentials for it.
     """
     why = ""
-    beyond = [one for one in listen if not is_loopback(one)]
+    beyond = [one for one in listen if not is_loopback(one) and not credentials.guards(one, "listen")]
     if beyond:
         why = f"--listen {beyond[0]} lets other machines in"
-    elif publishes and any(not is_loopback(one) for one in connect):
+    elif publishes and any(not is_loopback(one) and not credentials.guards(one, "connect") for one in connect):
         why = "--publish shows the cameras to whoever is behind --connect"
-    elif publishes and not connect and not listen:
+    elif publishes and not connect and not listen and not credentials.guards("", "listen"):
         why = "--publish shows the cameras to everybody in this network"
     if why:
-        message = f"{why}, and there are no passwords yet: add --open if that is meant, or --listen tcp/127.0.0.1:7447"
-        raise ConfigError(message, "open", None, "--open, or endpoints on loopback")
+        allowed = "credentials (--relay-users, or tls/ with --relay-ca), --open, or endpoints on loopback"
+        raise ConfigError(
+            f"{why}: add credentials (--relay-users, or tls/ endpoints with --relay-ca), "
+            "or --open if anybody may watch",
+            "open",
+            None,
+            allowed,
+        )

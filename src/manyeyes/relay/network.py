@@ -9,14 +9,17 @@ The settings that are not Zenoh's own, and why:
 - `so_sndbuf` 64 KB: the kernel grows no queue of its own. Over 2 Mbit/s 14 KB frames are 0.07 s old with it, as with
   16 KB; but below loopback's segment size (64 KB) each write waits for a delayed acknowledgement, and 150 KB take 60 ms.
 - shared memory off: what is measured over a link is what went over the link.
+- 5 s for a handshake: closing waits for one that is under way, and a machine that is frozen would make it 10 s.
 - messages of 32 MB at most: a larger one is dropped whole by Zenoh, and the link stays.
 - with endpoints given: exactly these; no scouting, no gossip. Without: scouting, and only who publishes listens.
-- an endpoint that does not answer is tried again every second, not every four.
+- an endpoint that does not answer is tried again every second, not every four. One that answers and refuses is noticed
+  (`refusal.py`); only when we begin it is the end of the program, for later it may be a mistake that somebody is about to put right.
 """
 
 import asyncio
 import contextlib
 import json
+import logging
 import re
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,15 +29,22 @@ import zenoh
 
 from ..core.envelope import MAX_BYTES
 from ..core.errors import ConfigError, ManyeyesError, SourceNoSignal
+from .credentials import Credentials
 from .directory import Directory
+from .refusal import connects, listens, refusal
 
 T = TypeVar("T")
 
+log = logging.getLogger("manyeyes")
+
 OPEN_S = 10.0
 TOKEN_S = 10.0
+HANDSHAKE_MS = 5000
 SNDBUF_BYTES = 65536
 # So many answers can be stuck in full links at one time before others wait for a thread; each 5 s at most.
 THREADS = 32
+# How long a link may take before its endpoint is asked why there is none.
+LINK_TRIES, LINK_S = 25, 0.02
 
 
 class Network:
@@ -44,6 +54,7 @@ class Network:
         connect: Checked endpoints to connect to.
         listen: Checked endpoints to listen on.
         publishes: Whether somebody is to find us when no endpoints are given.
+        credentials: Checked; what we show of ourselves and ask of others.
 
     Attributes:
         id: The session's name among all machines; "" while it is not open.
@@ -51,13 +62,18 @@ class Network:
     """
 
     def __init__(
-        self, connect: "tuple[str, ...]" = (), listen: "tuple[str, ...]" = (), publishes: bool = False
+        self,
+        connect: "tuple[str, ...]" = (),
+        listen: "tuple[str, ...]" = (),
+        publishes: bool = False,
+        credentials: "Credentials | None" = None,
     ) -> None:
         self.id = ""
         self.directory = Directory(self)
         self._connect = connect
         self._listen = listen
         self._publishes = publishes
+        self._credentials = credentials or Credentials()
         self._users = 0
         self._lock = asyncio.Lock()
         self._session: zenoh.Session | None = None
@@ -156,6 +172,29 @@ class Network:
         except zenoh.ZError:
             return True
 
+    async def refused(self) -> str:
+        """Return which endpoint answers and refuses us, and why; "" if none does.
+
+        Takes no time where all links are there at once, a second where nobody is there, and some where somebody is silent.
+        """
+        if not self._listen:
+            for _ in range(LINK_TRIES):
+                if self.peers() >= len(self._connect):
+                    return ""
+                await asyncio.sleep(LINK_S)
+        found = await asyncio.gather(*(self._refused_at(endpoint) for endpoint in self._connect))
+        return next((words for words in found if words), "")
+
+    async def _refused_at(self, endpoint: str) -> str:
+        """Ask twice, with a look in between at whether anybody is there: who is just being started cuts us off, too."""
+        if not await self.run(lambda: connects(endpoint)):
+            return ""
+        for again in (False, True):
+            why = await self.run(lambda: refusal(endpoint, self._configuration(), self._credentials))
+            if not why or (not again and not await self.run(lambda: listens(endpoint))):
+                return ""
+        return f"--connect {endpoint}: it answers, and refuses us: {why}"
+
     def _configuration(self) -> zenoh.Config:
         config = zenoh.Config()
         given = bool(self._connect or self._listen)
@@ -165,9 +204,12 @@ class Network:
             ("connect/retry", {"period_init_ms": 200, "period_max_ms": 1000, "period_increase_factor": 2}),
             ("scouting/multicast/enabled", not given),
             ("scouting/gossip/enabled", not given),
+            ("transport/unicast/open_timeout", HANDSHAKE_MS),
             ("transport/shared_memory/enabled", False),
             ("transport/link/tcp/so_sndbuf", SNDBUF_BYTES),
+            ("transport/link/tls/so_sndbuf", SNDBUF_BYTES),
             ("transport/link/rx/max_message_size", MAX_BYTES + 65536),
+            *self._credentials.configuration().items(),
         ):
             config.insert_json5(key, json.dumps(value))
         if given or not self._publishes:

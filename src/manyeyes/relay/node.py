@@ -1,11 +1,15 @@
 """Node: one server's part in the relay, as the server sees it: what it publishes, what it views, through one session."""
 
+import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..aio.camera import Camera
-from ..core.errors import ConfigError
+from ..aio.compat import end_task
+from ..core.errors import ConfigError, ManyeyesError
 from .address import camera_key, check_endpoint, check_pattern, check_site, refuse_strangers
+from .credentials import Credentials
 from .discover import Discover
 from .network import Network
 from .publisher import Publisher
@@ -13,6 +17,10 @@ from .source import RelaySource
 
 if TYPE_CHECKING:
     from .directory import Watch
+
+log = logging.getLogger("manyeyes")
+
+LOOK_S = 30.0  # how often a machine without any link asks why
 
 
 class Node:
@@ -23,11 +31,12 @@ class Node:
         publish: The site's name; "": this machine's; None: nothing is published.
         connect: Endpoints to connect to, as the user gave them.
         listen: Endpoints to listen on.
-        open: Whether other machines may watch.
+        open: Whether anybody may watch.
+        credentials: Who else may, and who we are.
         discover: The pattern of cameras that are to be found; None: none are looked for.
 
     Raises:
-        ConfigError: If an endpoint or a name cannot be, or others could watch without `open`.
+        ConfigError: If an endpoint or a name cannot be, or anybody could watch without `open`.
     """
 
     def __init__(
@@ -37,17 +46,22 @@ class Node:
         connect: tuple[str, ...],
         listen: tuple[str, ...],
         open: bool,
+        credentials: Credentials,
         discover: str | None = None,
     ) -> None:
         for option, endpoints in (("connect", connect), ("listen", listen)):
             for endpoint in endpoints:
                 check_endpoint(endpoint, option)
+        credentials.check(connect, listen)
         if not open:
-            refuse_strangers(publish is not None, connect, listen)
-        self._network = Network(connect, listen, publish is not None)
+            refuse_strangers(publish is not None, connect, listen, credentials)
+        self._network = Network(connect, listen, publish is not None, credentials)
         self._pattern = check_pattern(discover, "--discover") if discover is not None else None
         self._discover: Discover | None = None
         self._opened = False
+        self._connects = bool(connect)
+        self._refused = ""
+        self._looking: asyncio.Task[None] | None = None
         self._views: dict[str, RelaySource] = {}
         self._watches: dict[str, Watch] = {}
         for camera in cameras:
@@ -66,10 +80,14 @@ class Node:
 
         Raises:
             ConfigError: If an address to listen on is none of this machine's.
-            ManyeyesError: If it is taken.
+            ManyeyesError: If it is taken, or a machine that we connect to refuses us.
         """
         await self._network.open()
         self._opened = True
+        if self._connects:
+            if words := await self._network.refused():
+                raise ManyeyesError(words)
+            self._looking = asyncio.create_task(self._look())
         for name in self._views:
             self._watch(name)
         if self._publisher is not None:
@@ -100,6 +118,15 @@ class Node:
         if self._pattern is not None and self._discover is None:
             self._discover = Discover(self._network.directory, self._pattern, on_camera, may_forget)
 
+    async def _look(self) -> None:
+        """Tell of a machine that came later and refuses us."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            refused = await self._network.refused() if not self._network.peers() else ""
+            if refused and refused != self._refused:
+                log.error("%s", refused)
+            self._refused = refused
+
     def _watch(self, name: str) -> None:
         """Hear of a camera while nobody looks at it, too: its way is known when somebody does."""
         self._watches[name] = self._network.directory.watch(self._views[name].key)
@@ -110,6 +137,7 @@ class Node:
             "relay": {
                 "id": self._network.id,
                 "peers": self._network.peers(),
+                "refused": self._refused,
                 "publishes": self._publisher.status() if self._publisher is not None else None,
                 "discovers": self._discover.status() if self._discover is not None else None,
                 "views": {name: view.status() for name, view in self._views.items()},
@@ -124,7 +152,10 @@ class Node:
             watch.close()
         if self._discover is not None:
             self._discover.close()
+        looking, self._looking = self._looking, None
         try:
+            if looking is not None:
+                await end_task(looking)
             if self._publisher is not None:
                 await self._publisher.aclose()
         finally:
