@@ -104,6 +104,7 @@ def command(
     if name == "manyeyes":
         source = f"{camera.device}?format={camera.format}&size={size}&fps={camera.fps}"
         options = ["--host", host, "--port", "0", "--max-connections", str(viewers + SPARE_CONNECTIONS)]
+        options += ["--max-per-address", options[-1]]
         options += [] if host.startswith("127.") else ["--open"]
         options += ["--quality", str(quality)] if camera.format == YUYV else []
         return [sys.executable, "-m", "manyeyes", "serve", source, *options]

@@ -42,7 +42,12 @@ async def feed(hub: manyeyes.Hub, jpeg: bytes, fps: float) -> None:
 @contextlib.asynccontextmanager
 async def publish(hub: manyeyes.Hub, host: str, viewers_max: int):
     async with manyeyes.Server(
-        hub, host=host, port=0, open=not host.startswith("127."), max_connections=viewers_max
+        hub,
+        host=host,
+        port=0,
+        open=not host.startswith("127."),
+        max_connections=viewers_max,
+        max_per_address=viewers_max,
     ) as server:
         yield int(server.url.rstrip("/").rpartition(":")[2])
 

@@ -78,7 +78,7 @@ def command(name: str, material: Material, fps: float, host: str = "127.0.0.1", 
         return [str(build("floor")), "0", str(fps), str(material.part)]
     most = str(viewers + SPARE_CONNECTIONS)
     if name in ("manyeyes", ENCRYPTED):
-        options = ["--host", host, "--port", "0", "--max-connections", most]
+        options = ["--host", host, "--port", "0", "--max-connections", most, "--max-per-address", most]
         options += [] if host.startswith("127.") else ["--open"]
         options += material.certificate() if name == ENCRYPTED else []
         return [sys.executable, "-m", "manyeyes", "serve", f"{material.folder}?fps={fps:g}", *options]

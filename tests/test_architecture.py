@@ -73,6 +73,7 @@ WHY_LONG = re.compile(r"(longer than|above|over) 400 lines\W+(because|for|since|
 NO_OWN_TEST = {
     "arguments.py": "tests/test_cli.py: the command line as a whole",
     "arguments_watching.py": "tests/probe/test_command.py: as their commands",
+    "delivery/lanes.py": "tests/delivery/test_viewers.py: the viewers that are in them",
     "commands.py": "tests/test_cli.py, and tests/emulation for `run`",
     "__main__.py": "one call of cli.main, and what holds before it; tests/test_cli.py runs `python -m manyeyes`",
 }

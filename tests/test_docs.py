@@ -11,7 +11,7 @@ import manyeyes
 from manyeyes.aio import camera
 from manyeyes.arguments import parse
 from manyeyes.config import Settings
-from manyeyes.delivery import connection, http, tls, transport, viewers
+from manyeyes.delivery import connection, http, limits, listener, tls, transport, viewers
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -125,6 +125,12 @@ def test_limits_in_the_documents_are_those_of_the_code() -> None:
         f"at most {tls.PIECE_BYTES >> 10} KiB\n  of a connection are encrypted",
         f"| idle keep-alive connection | {connection.KEEP_ALIVE_S:g} s |",
         f"`--max-connections` ({Settings().max_connections})",
+        f"| requests on one connection | {connection.REQUESTS} |",
+        f"| replies that are being sent, together | {limits.IN_FLIGHT_BYTES >> 20} MiB |",
+        f"viewers of a camera are in, together | {limits.IN_FLIGHT_BYTES >> 20} MiB |",
+        f"`Retry-After: {limits.RETRY_S}`",
+        f"while {listener.REFUSALS} others are at it",
+        *(f"`{reason}`" for reason in limits._REASONS.values()),
         f"| pieces of a response | {connection.WRITE_S:g} s each |",
         f"no more than {viewers.NOTSENT_LOWAT_BYTES >> 10} KiB of unsent bytes",
         f"for {Settings().stall_timeout_s:g} s (`--stall-timeout`)",

@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import os
-import resource
 import signal
 import socket
 import threading
@@ -116,6 +115,19 @@ def test_with_a_certificate_it_is_https(tmp_path):
     run(main)
     with pytest.raises(ConfigError, match="--tls-key is missing"):
         asyncio.run(Server(Hub(), port=0, tls_cert=pair.cert).start())
+
+
+def test_at_a_unix_socket_and_below_a_path(tmp_path):
+    path = str(tmp_path / "cam.sock")
+
+    async def main():
+        async with Server(Hub(), unix=path, host="192.0.2.1", base_path="cams1") as server:
+            assert (server.url, server.urls) == (f"unix:{path}", [f"unix:{path}"])
+            assert (await get_json(server, "/cams1/status"))["listener"]["connections"] == 1
+        async with Server(Hub(), port=0, base_path="cams1") as server:
+            assert server.url == f"http://127.0.0.1:{server.port}/cams1/"
+
+    run(main)
 
 
 def test_publishing_from_a_thread():
@@ -474,26 +486,6 @@ def test_serve_forever_ends_at_a_signal():
             await task
 
     run(main)
-
-
-def test_the_limit_of_open_files_is_raised_or_obeyed(monkeypatch, caplog):
-    asked = []
-    monkeypatch.setattr(resource, "setrlimit", lambda what, limits: asked.append(limits))
-    infinite = resource.RLIM_INFINITY
-    for limits, wanted, expected, raised in (
-        ((1024, 4096), 100, 100, []),
-        ((1024, 4096), 2000, 2000, [(2064, 4096)]),
-        ((1024, infinite), 100_000, 100_000, [(100_064, infinite)]),
-        ((infinite, infinite), 100_000, 100_000, []),
-        ((256, 1024), 2000, 960, [(1024, 1024)]),
-        ((32, 32), 2000, 1, [(32, 32)]),
-    ):
-        monkeypatch.setattr(resource, "getrlimit", lambda what, limits=limits: limits)
-        asked.clear()
-        caplog.clear()
-        assert server_module._connections(wanted) == expected
-        assert asked == raised
-        assert bool(caplog.records) == (expected < wanted)
 
 
 def test_pictures_are_turned_and_written_on(tmp_path):

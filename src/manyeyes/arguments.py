@@ -119,6 +119,10 @@ def build_parser() -> Parser:
         action="store_true",
         help="allow --host beyond this machine: anybody who can reach it can watch and change settings",
     )
+    network.add_argument("--unix", metavar="PATH", help="listen on a Unix socket instead, for a proxy on this machine")
+    network.add_argument(
+        "--unix-mode", metavar="MODE", default=defaults.unix_mode, help="who may connect to it (default: %(default)s)"
+    )
     network.add_argument("--tls-cert", metavar="FILE", help="serve https: the certificate and its chain, PEM")
     network.add_argument(
         "--tls-key", metavar="FILE", help="its key; when the files change, new connections get the new pair"
@@ -131,6 +135,26 @@ def build_parser() -> Parser:
         metavar="N",
         default=defaults.max_connections,
         help="viewers and requests at one time; one more gets a 503 (default: %(default)s)",
+    )
+    network.add_argument(
+        "--max-viewers", type=int, metavar="N", help="of these, viewers; one more gets a 503 (default: as many)"
+    )
+    network.add_argument(
+        "--max-per-address",
+        type=int,
+        metavar="N",
+        help="of these, from one address; one more gets a 429 (default: half as many)",
+    )
+    network.add_argument(
+        "--trusted-proxy",
+        action="append",
+        metavar="ADDRESS",
+        dest="trusted_proxies",
+        default=[],
+        help="believe this proxy's X-Forwarded- headers: an address, a network, or unix; may be given again",
+    )
+    network.add_argument(
+        "--base-path", metavar="PATH", default=defaults.base_path, help="where a proxy shows this server, as in /cams1/"
     )
     machines = serve.add_argument_group("many machines")
     machines.add_argument(

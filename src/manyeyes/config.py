@@ -45,8 +45,12 @@ class Settings(BaseModel):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     open: bool = False
+    unix: str | None = None
+    unix_mode: Annotated[str, Field(pattern="^0?[0-7]{3}$")] = "0660"
     tls_cert: str | None = None
     tls_key: str | None = None
+    base_path: str = "/"
+    trusted_proxies: tuple[str, ...] = ()
     publish: str | None = None
     connect: tuple[str, ...] = ()
     listen: tuple[str, ...] = ()
@@ -71,6 +75,8 @@ class Settings(BaseModel):
     stall_timeout_s: Annotated[float, Field(ge=1, le=86400)] = 30
     log_format: Literal["text", "json"] = "text"
     max_connections: Annotated[int, Field(ge=1, le=1000000)] = 2000
+    max_viewers: Annotated[int, Field(ge=1, le=1000000)] | None = None
+    max_per_address: Annotated[int, Field(ge=1, le=1000000)] | None = None
 
 
 def validated(**values: Any) -> Settings:

@@ -8,8 +8,8 @@ For programs: `Server(hub_or_source, ...)` is an async context manager. For the 
 
 import asyncio
 import logging
-import resource
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -24,9 +24,12 @@ from .aio.push import PushHub
 from .camera_log import CameraEvents, log_change
 from .config import CameraSettings, Settings, checked_name, parse_camera, parse_cameras, validated
 from .core.errors import ConfigError, HubClosed, ManyeyesError, SourceError
-from .delivery.addresses import is_loopback, reachable, url
-from .delivery.connection import stream
-from .delivery.listener import Listener, bind
+from .delivery.addresses import reachable, url
+from .delivery.connection import Service, stream
+from .delivery.limits import Limits
+from .delivery.listener import Listener
+from .delivery.proxy import Proxies, base_path
+from .delivery.sockets import allowed, inherited, is_local, listen
 from .delivery.tls import certificate_for
 from .encoders import Finish, HostEncoder, Overlay, Turn
 from .logs import event
@@ -136,13 +139,16 @@ class Server:
         self._leaving: list[Camera] = []  # those that `remove()` has not closed yet
         self._listener: Listener | None = None
         self._node: Node | None = None
+        self._given: list[socket.socket] = []  # listening already, by systemd
+        self._host = self.settings.host
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "Server":
-        """Return the server of a command line."""
+    def from_settings(cls, settings: Settings, socks: list[socket.socket] | None = None) -> "Server":
+        """Return the server of a command line; with sockets that listen already, it serves at these."""
         server = cls(**{key: getattr(settings, key) for key in Settings.model_fields if key != "cameras"})
         server.cameras = [make_camera(camera, settings) for camera in settings.cameras]
         refuse_controls(server.cameras, settings)
+        server._given = socks or []
         return server
 
     async def start(self) -> None:
@@ -160,7 +166,7 @@ class Server:
         for camera in self.cameras:
             if camera.hub.closed:
                 raise _closed(camera)
-        if not settings.open and not is_loopback(settings.host):
+        if not settings.open and not is_local(settings.host, settings.unix, self._given):
             raise ConfigError(
                 f"--host {settings.host} lets other machines in, and there are no passwords yet: add --open if that is meant",
                 "host", settings.host, "a loopback address, or --open",
@@ -180,21 +186,35 @@ class Server:
         self._node = node
         if node is not None:
             await node.start()
-        connections = _connections(settings.max_connections)
         certificate = certificate_for(settings.tls_cert, settings.tls_key)
-        sock = bind(settings.host, settings.port)
+        service = self._service()
+        socks = listen(settings.host, settings.port, settings.unix, settings.unix_mode, self._given)
+        self._listener = Listener(socks, service, int(settings.stall_timeout_s * 1000000), certificate)
+        self._listener.start()
+        given_or_unix = settings.unix is not None or self._given
+        self._host = self._listener.address[0] if given_or_unix else settings.host
+        self._given = []  # the listener's from here on
+        for camera in self.cameras:
+            camera.start()
+
+    def _service(self) -> Service:
+        """Return what the connections are to."""
+        settings = self.settings
+        connections = allowed(settings.max_connections)
+        limits = Limits(connections, settings.max_viewers, settings.max_per_address or max(1, connections // 2))
+
         metrics = Metrics(
             self.cameras,
             __version__,
             lambda hub: self._listener.measured(hub) if self._listener is not None else None,
-            lambda: self._listener.counted() if self._listener is not None else (0, connections, 0),
+            limits.counted,
         )
-        notes = node.status if node is not None else dict
+
+        def notes() -> dict[str, object]:
+            return {"listener": limits.status(), **(self._node.status() if self._node is not None else {})}
+
         app = make_app(self.cameras, stream, __version__, notes=notes, metrics=metrics.text, changed=log_change)
-        self._listener = Listener(sock, app, fault, int(settings.stall_timeout_s * 1000000), connections, certificate)
-        self._listener.start()
-        for camera in self.cameras:
-            camera.start()
+        return Service(app, fault, limits, Proxies(settings.trusted_proxies), base_path(settings.base_path))
 
     def add(self, camera: "BaseHub | Camera | str") -> Camera:
         """Show one more camera, from now on; return it.
@@ -256,6 +276,8 @@ class Server:
     async def aclose(self) -> None:
         """End all streams, close all sources, free everything; harmless when it is not running."""
         listener, self._listener = self._listener, None
+        for sock in self._given:
+            sock.close()
         node, self._node = self._node, None
         try:
             if listener is not None:
@@ -287,19 +309,19 @@ class Server:
         assert self._listener is not None, "the server has not been started"
         return self._listener.address[1]
 
-    @property
-    def _scheme(self) -> str:
-        return "http" if self.settings.tls_cert is None else "https"
+    def _url(self, host: str) -> str:
+        scheme = "http" if self.settings.tls_cert is None else "https"
+        return url(host, self.port, scheme, base_path(self.settings.base_path))
 
     @property
     def url(self) -> str:
-        """The page's URL, with the host as it was given."""
-        return url(self.settings.host, self.port, self._scheme)
+        """The page's URL, with the host as it was given; of a Unix socket, where it is."""
+        return self._url(self._host)
 
     @property
     def urls(self) -> list[str]:
         """The page's URLs on every address that it listens on, loopback last."""
-        return [url(address, self.port, self._scheme) for address in reachable(self.settings.host)]
+        return [self._url(address) for address in reachable(self._host)]
 
 
 def _closed(camera: Camera) -> HubClosed:
@@ -312,19 +334,6 @@ def refuse_controls(cameras: list[Camera], settings: Settings) -> None:
     if settings.controls and not any(hasattr(capture.source, "preset") for capture in captures):
         names = ", ".join(settings.controls)
         raise ConfigError(f"--control {names}: no camera here has controls; V4L2 devices have", "controls", names)
-
-
-def _connections(wanted: int) -> int:
-    """Raise the limit of open files to what so many connections need; return how many there can be."""
-    spare = 64  # sources, threads, epolls, the standard streams
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted + spare:
-        soft = wanted + spare if hard == resource.RLIM_INFINITY else min(wanted + spare, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        if soft < wanted + spare:
-            log.warning("at most %d connections: the system allows %d open files (ulimit -n)", soft - spare, soft)
-            return max(1, soft - spare)
-    return wanted
 
 
 async def serve(settings: Settings, announce: Callable[[str], object]) -> None:
@@ -340,7 +349,7 @@ async def serve(settings: Settings, announce: Callable[[str], object]) -> None:
     """
     # The signals first: who reads the line below may send one at once.
     with stop_signals() as stop:
-        async with Server.from_settings(settings) as server:
+        async with Server.from_settings(settings, inherited()) as server:
             names = ",".join(camera.name for camera in server.cameras)
             announce(f"manyeyes: serving {names} at {server.url}")
             if settings.open:

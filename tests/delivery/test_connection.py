@@ -8,6 +8,8 @@ from microdot import Microdot, Response
 
 from manyeyes.aio.hub import Hub
 from manyeyes.delivery import connection, http, transport
+from manyeyes.delivery.connection import Connection, Service
+from manyeyes.delivery.limits import Limits
 from manyeyes.delivery.transport import Transport
 from manyeyes.testing import fake_jpeg
 from manyeyes.web.app import fault
@@ -140,7 +142,9 @@ def test_empty_lines_do_not_pile_up():
             theirs.setblocking(False)
             ours.setblocking(False)
             peer = ("127.0.0.1", 1)
-            one = connection.Connection(Transport(ours), peer, make_test_app(), fault, lambda *_arguments: None)
+            limits = Limits(1)
+            service = Service(make_test_app(), fault, limits)
+            one = Connection(Transport(ours), peer, limits.enter(None), service, lambda *_arguments: None)
             task = asyncio.create_task(one.serve())
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(theirs, b"\r\n" * 1_000_000)

@@ -8,9 +8,9 @@ import socket
 import pytest
 
 from manyeyes.aio.hub import Hub
-from manyeyes.core.errors import ConfigError, ManyeyesError
 from manyeyes.delivery import listener as listener_module
-from manyeyes.delivery.listener import bind
+from manyeyes.delivery.limits import Limits
+from manyeyes.delivery.sockets import bind
 from manyeyes.testing import SlowViewer, fake_jpeg
 from tests.delivery.wire import GET, Client, group_of, listening, until
 
@@ -36,74 +36,18 @@ async def is_served(listener):
         assert (await client.response())[0] == 200
 
 
-# Binding
-
-
-def test_port_0_is_a_free_one():
-    with bind("127.0.0.1", 0) as sock:
-        assert sock.getsockname()[0] == "127.0.0.1"
-        assert sock.getsockname()[1] > 0
-        assert not sock.getblocking()
-
-
-def test_a_port_in_use():
-    with bind("127.0.0.1", 0) as sock:
-        port = sock.getsockname()[1]
-        with pytest.raises(ManyeyesError, match=f"port {port} on 127.0.0.1 is in use.*--port") as caught:
-            bind("127.0.0.1", port)
-        assert not isinstance(caught.value, ConfigError)
-
-
-def test_a_port_is_free_again_at_once():
-    async def main():
-        async with listening(Hub()) as first:
-            port = first.address[1]
-            async with Client(first) as client:
-                await client.send(GET % b"/status")
-                await client.response()
-                await first.aclose()  # the server closes first: its side is in TIME_WAIT
-        bind("127.0.0.1", port).close()
-
-    run(main)
-
-
-def test_an_address_of_another_machine():
-    with pytest.raises(ConfigError, match=r"^--host 192.0.2.1: .*; give an address of this machine$"):
-        bind("192.0.2.1", 0)
-
-
-def test_a_port_that_needs_rights(monkeypatch):
-    def denied(*_arguments):
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(socket.socket, "bind", denied)
-    with pytest.raises(ManyeyesError, match=r"port 80 on 127\.0\.0\.1: not allowed.*8080"):
-        bind("127.0.0.1", 80)
-
-
-def test_all_addresses_of_both_kinds():
-    try:
-        sock = bind("::", 0)
-    except ConfigError:
-        pytest.skip("there is no IPv6 here")
-    with sock:
-        port = sock.getsockname()[1]
-        socket.create_connection(("127.0.0.1", port)).close()
-        socket.create_connection(("::1", port)).close()
-
-
 # Limits
 
 
 def test_one_connection_too_many_is_told_so():
     async def main():
         hub = Hub()
-        async with listening(hub, max_connections=2) as listener:
+        async with listening(hub, limits=Limits(2)) as listener:
             address = listener.address
             async with SlowViewer(*address) as first, SlowViewer(*address) as second:
                 await is_refused(listener)
                 await is_refused(listener)
-                assert listener.refused == 2
+                assert listener._limits.refused == {"connections": 2}
                 await until(lambda: len(hub.viewers) == 2)
                 assert listener.connections == 2
                 hub.publish(fake_jpeg(1))
@@ -117,7 +61,7 @@ def test_one_connection_too_many_is_told_so():
 
 def test_those_that_are_being_refused_take_no_place():
     async def main():
-        async with listening(Hub(), max_connections=1) as listener:
+        async with listening(Hub(), limits=Limits(1)) as listener:
             async with SlowViewer(*listener.address):
                 clients = [Client(listener) for _ in range(listener_module.REFUSALS)]
                 for client in clients:
@@ -136,12 +80,12 @@ def test_those_that_are_being_refused_take_no_place():
 
 def test_a_refused_client_may_be_gone_already():
     async def main():
-        async with listening(Hub(), max_connections=1) as listener, SlowViewer(*listener.address):
+        async with listening(Hub(), limits=Limits(1)) as listener, SlowViewer(*listener.address):
             for _ in range(20):
                 client = Client(listener)
                 await client.__aenter__()
                 client.reset()
-            await until(lambda: listener.refused > 0)
+            await until(lambda: listener._limits.refused)
 
     run(main)
 
@@ -168,7 +112,7 @@ class Exhausted(socket.socket):
         return super().accept()
 
 
-@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+@pytest.mark.parametrize("error", [errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 def test_without_descriptors_it_waits_and_says_so_once(error, monkeypatch, caplog):
     monkeypatch.setattr(listener_module, "EXHAUSTED_PAUSE_S", 0.002)
 
@@ -187,6 +131,27 @@ def test_without_descriptors_it_waits_and_says_so_once(error, monkeypatch, caplo
         run(main)
     messages = [record.getMessage() for record in caplog.records]
     assert messages == [f"cannot accept: {os.strerror(error)}; waiting for connections to close"] * 2
+
+
+def test_without_descriptors_one_client_at_a_time_is_told_so():
+    async def main():
+        with bind("127.0.0.1", 0) as sock:
+            exhausted = Exhausted(fileno=sock.detach())
+        exhausted.setblocking(False)
+        exhausted.failures = 1  # the second try has the descriptor that was kept back
+        async with listening(Hub(), sock=exhausted) as listener:
+            async with Client(listener) as client:
+                status, headers, body = await client.response()
+                assert (status, headers["retry-after"], headers["connection"]) == (503, "5", "close")
+                assert b"descriptors" in body
+                assert await client.rest() == b""
+            assert listener._limits.refused == {"descriptors": 1}
+            await is_served(listener)
+            exhausted.failures = 1
+            async with Client(listener) as client:
+                assert (await client.response())[0] == 503
+
+    run(main)
 
 
 def test_it_can_be_closed_while_it_waits(monkeypatch):
@@ -241,7 +206,7 @@ def test_the_end_closes_whatever_is_open(monkeypatch):
     async def main():
         hub = Hub()
         async with (
-            listening(hub, max_connections=3) as listener,
+            listening(hub, limits=Limits(3)) as listener,
             Client(listener) as silent,
             Client(listener) as half,
             SlowViewer(*listener.address) as viewer,

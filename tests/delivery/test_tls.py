@@ -12,6 +12,7 @@ from manyeyes.aio.hub import Hub
 from manyeyes.core.errors import ConfigError
 from manyeyes.core.multipart import LENGTH
 from manyeyes.delivery import tls as tls_module
+from manyeyes.delivery.limits import Limits
 from manyeyes.delivery.tls import PIECE_BYTES, Certificate, TlsSocket, certificate_for
 from manyeyes.testing import SlowViewer, fake_jpeg, fake_jpeg_number
 from tests.delivery.certificates import Pair, client_context
@@ -259,7 +260,7 @@ def test_one_connection_too_many_is_told_so_in_tls(pair):
             assert (await client.response())[0] == 503
             assert await client.rest() == b""
 
-    run(pair, scenario, Hub(), max_connections=1)
+    run(pair, scenario, Hub(), limits=Limits(1))
 
 
 def test_a_client_that_has_ended_its_side_gets_its_answer(pair):

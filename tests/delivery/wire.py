@@ -8,8 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from manyeyes.aio.camera import Camera
-from manyeyes.delivery.connection import stream
-from manyeyes.delivery.listener import Listener, bind
+from manyeyes.aio.compat import CLOCK
+from manyeyes.delivery.connection import Service, stream
+from manyeyes.delivery.limits import Limits
+from manyeyes.delivery.listener import Listener
+from manyeyes.delivery.proxy import Proxies
+from manyeyes.delivery.sockets import bind
 from manyeyes.delivery.viewers import ViewerGroup
 from manyeyes.web.app import fault, make_app
 
@@ -29,14 +33,24 @@ async def until(check: Callable[[], Any], what: str = "the condition") -> None:
 
 @contextlib.asynccontextmanager
 async def listening(
-    *hubs: Any, app: Any = None, sock: Any = None, send_buffer_bytes: int = 0, **options: Any
+    *hubs: Any,
+    app: Any = None,
+    sock: Any = None,
+    send_buffer_bytes: int = 0,
+    limits: Limits | None = None,
+    proxies: tuple[str, ...] = (),
+    base: str = "/",
+    clock: Any = CLOCK,
+    stall_us: int = 30_000_000,
+    certificate: Any = None,
 ) -> AsyncIterator[Listener]:
     """Serve these hubs, or an app, at a free port; hubs are closed in the end, as the server does."""
     sock = sock or bind("127.0.0.1", 0)
     if send_buffer_bytes:  # connections inherit it
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-    options = {"stall_us": 30_000_000, "max_connections": 900, **options}
-    listener = Listener(sock, app or make_app([Camera(hub) for hub in hubs], stream), fault, **options)
+    app = app or make_app([Camera(hub) for hub in hubs], stream)
+    service = Service(app, fault, limits or Limits(900), Proxies(proxies), base, clock)
+    listener = Listener([sock], service, stall_us, certificate)
     listener.start()
     try:
         yield listener
@@ -59,7 +73,10 @@ class Client:
 
     async def __aenter__(self) -> "Client":
         async with asyncio.timeout(LIMIT_S):
-            self._reader, self._writer = await asyncio.open_connection(*self._address, ssl=self._context)
+            host, port = self._address
+            self._reader, self._writer = await (
+                asyncio.open_connection(host, port, ssl=self._context) if port else asyncio.open_unix_connection(host)
+            )
         return self
 
     async def __aexit__(self, *_error: object) -> None:

@@ -71,6 +71,8 @@ def is_loopback(host: str) -> bool:
     return all(str(address[0]) == "::1" or str(address[0]).startswith("127.") for _, address in resolve(host, 0))
 
 
-def url(host: str, port: int, scheme: str = "http") -> str:
-    """Return the URL of the page on a host."""
-    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
+def url(host: str, port: int, scheme: str = "http", base: str = "/") -> str:
+    """Return the URL of the page on a host; of a Unix socket, with its path as the host and port 0, where it is."""
+    if not port:
+        return f"unix:{host}"
+    return f"{scheme}://[{host}]:{port}{base}" if ":" in host else f"{scheme}://{host}:{port}{base}"

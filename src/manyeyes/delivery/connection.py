@@ -19,6 +19,8 @@ from ..core.multipart import BROWSER, FIRST_HEADER
 from ..core.stats import ViewerStats
 from ..logs import event
 from .http import Head, find_end, parse_head, response_head
+from .limits import RETRY_S, TOO_MANY, Limits, Place
+from .proxy import Proxies, below, forwarded
 from .transport import StreamSocket, Transport
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ KEEP_ALIVE_S = 30.0  # idle between requests; nginx 75, Apache 5
 REQUESTS = 10000  # on one connection; bounds what one client can hold on to
 _SMALL_BYTES = 65536
 
-HandOver = Callable[[StreamSocket, Hub, str, ViewerStats], None]
-"""What takes over the socket of a stream: (socket, hub, framing, stats). If it raises, the socket is still ours."""
+HandOver = Callable[[StreamSocket, Hub, str, ViewerStats, Place], None]
+"""What takes over a stream: (socket, hub, framing, stats, place). If it raises, socket and place are still ours."""
 
 Fault = Callable[[int, str], Response]
 """What makes the answer to a request that no route sees: (status, message)."""
@@ -48,37 +50,75 @@ async def stream(request: Request, hub: Hub, framing: str, viewer: str, headers:
     return Response.already_handled
 
 
+class Service:
+    """What all connections of a server have in common.
+
+    Args:
+        app: Answers the requests.
+        fault: Makes the answer to a request that is refused before it gets to the app.
+        limits: Counts.
+        proxies: Whose word for a client's address is taken.
+        base: Where the server begins in the paths that clients ask for: "/", or "/PATH/".
+        clock: Tells the time.
+    """
+
+    def __init__(
+        self,
+        app: Microdot,
+        fault: Fault,
+        limits: Limits,
+        proxies: Proxies | None = None,
+        base: str = "/",
+        clock: "Clock" = CLOCK,
+    ) -> None:
+        self.app = app
+        self.fault = fault
+        self.limits = limits
+        self.proxies = proxies or Proxies()
+        self.base = base
+        self.clock = clock
+
+    def refusal(self, error: RequestError) -> Response:
+        """Return the answer to what is refused."""
+        response = self.fault(error.status, str(error))
+        if error.status in TOO_MANY:
+            response.headers["Retry-After"] = str(RETRY_S)
+        return response
+
+    def outside(self, target: str) -> Response:
+        """Return the answer to who asks for what is not below the base path."""
+        if target.partition("?")[0] + "/" != self.base:
+            return self.fault(404, f"not found: everything here is below {self.base}")
+        response = self.fault(308, f"see {self.base}")
+        response.headers["Location"] = self.base + target[len(self.base) - 1 :]
+        return response
+
+
 class Connection:
     """One client's connection.
 
     Args:
         transport: The bytes; closed in the end, unless its socket was handed over.
         peer: The other end's address.
-        app: Answers the requests.
-        fault: Makes the answer to a request that is refused before it gets to the app.
+        place: Its place; given back in the end, unless it was handed over.
+        service: What it is a connection to.
         hand_over: Takes the socket when a stream was asked for.
-        clock: Tells the time.
 
     Attributes:
         stream: Set by `stream()` when the request turned out to be one.
     """
 
     def __init__(
-        self,
-        transport: Transport,
-        peer: tuple[str, int],
-        app: Microdot,
-        fault: Fault,
-        hand_over: HandOver,
-        clock: "Clock" = CLOCK,
+        self, transport: Transport, peer: tuple[str, int], place: Place, service: Service, hand_over: HandOver
     ) -> None:
         self.stream: tuple[Hub, str, str, dict[str, str]] | None = None
         self._transport = transport
         self._peer = peer
-        self._app = app
-        self._fault = fault
+        self._client = peer  # whom the peer speaks for
+        self._place = place
+        self._service = service
         self._hand_over = hand_over
-        self._clock = clock
+        self._by_proxy = service.proxies.trust(peer[0])
         self._input = bytearray()
         self._handed_over = False
 
@@ -97,14 +137,19 @@ class Connection:
         finally:
             if not self._handed_over:
                 self._transport.close()
+                self._place.leave()
 
     async def _open(self) -> bool:
         """Agree on how to talk; return whether requests may follow."""
         try:
             await self._transport.open()
         except RequestError as error:
+            self._service.limits.count("not_tls")
             await self._refuse(error)
             return False
+        except OSError:
+            self._service.limits.count("handshake")
+            raise
         return True
 
     async def _one(self, first: bool, last: bool) -> bool:
@@ -113,18 +158,39 @@ class Connection:
             head = await self._read_head(HEAD_S if first else KEEP_ALIVE_S)
             if head is None:
                 return False
-            request = await self._read_request(head)
+            body = await self._read_body(head)
+            request = self._request(head, body)
         except RequestError as error:
+            self._service.limits.count_error(error)
             await self._refuse(error)
             return False
-        response = await self._app.dispatch_request(request)
-        if response is Response.already_handled and self.stream is not None:
+        response = await self._answer(head, request)
+        if response is None:
             return await self._begin_stream(head)
         keep = head.keep_alive and not last
-        keep = await self._write(response, keep, head.method == "HEAD")
+        head_only = head.method == "HEAD"
+        try:
+            with self._service.limits.sending(0 if head_only else _size_bytes(response)):
+                keep = await self._write(response, keep, head_only)
+        except RequestError as error:
+            keep = await self._write(self._service.refusal(error), keep, head_only)
         if not keep:
             await self._transport.finish()
         return keep
+
+    async def _answer(self, head: Head, request: Request | None) -> Response | None:
+        """Return the response; None where a stream begins."""
+        if request is None:
+            return self._service.outside(head.target)
+        response: Response = await self._service.app.dispatch_request(request)
+        if response is not Response.already_handled or self.stream is None:
+            return response
+        if head.method != "HEAD":
+            try:
+                self._place.watch()
+            except RequestError as error:
+                return self._service.refusal(error)
+        return None
 
     async def _read_head(self, idle_s: float) -> Head | None:
         """Return the next request's head, or None at the connection's quiet end."""
@@ -151,8 +217,8 @@ class Connection:
         del self._input[:end]
         return parse_head(data)
 
-    async def _read_request(self, head: Head) -> Request:
-        """Return the whole request for Microdot."""
+    async def _read_body(self, head: Head) -> bytes:
+        """Return the request's body."""
         if head.expects_continue and head.body_bytes > len(self._input):
             await self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
@@ -164,17 +230,33 @@ class Connection:
             raise RequestError(f"no whole request body within {BODY_S:g} s", 408) from error
         body = bytes(self._input[: head.body_bytes])
         del self._input[: head.body_bytes]
+        return body
+
+    def _request(self, head: Head, body: bytes) -> Request | None:
+        """Return the request for Microdot; None if it is not for what is below the base path.
+
+        Raises:
+            RequestError: If its target or its headers cannot be decoded, or its client has too many connections.
+        """
+        scheme = forwarded(head.headers, self._by_proxy, self._transport.scheme)
+        if self._by_proxy:
+            address = self._service.proxies.client(head.headers)
+            self._client = self._peer if address is None else (address, 0)
+            self._place.move(address)
+        target = below(self._service.base, head.target)
+        if target is None:
+            return None
         try:
             return Request(
-                self._app,
-                self._peer,
+                self._service.app,
+                self._client,
                 head.method,
-                head.target,
+                target,
                 head.version,
                 head.headers,
                 body=body,
                 sock=(None, self),  # type: ignore[arg-type]  # for stream() above
-                scheme=self._transport.scheme,
+                scheme=scheme,
             )
         except (ValueError, LookupError) as error:  # Microdot's decoding of %XX and of the cookies
             raise RequestError(f"target {head.target[:40]!r}: broken percent encoding") from error
@@ -238,16 +320,22 @@ class Connection:
         if framing == BROWSER:
             data += FIRST_HEADER  # a stream must begin with a well-formed part
         await self._send(data)
-        stats = ViewerStats(self._clock.now_us(), viewer, f"{self._peer[0]}:{self._peer[1]}")
-        self._hand_over(self._transport.stream_socket(), hub, framing, stats)
+        address, port = self._client
+        stats = ViewerStats(self._service.clock.now_us(), viewer, f"{address}:{port}" if port else address)
+        self._hand_over(self._transport.stream_socket(), hub, framing, stats, self._place)
         self._handed_over = True
         return False
 
     async def _refuse(self, error: RequestError) -> None:
         """Answer a request that no route will see. What it said is not logged: there may be a password in it."""
         event(
-            "refused", f"{self._peer[0]}: refused with {error.status}",
-            peer=f"{self._peer[0]}:{self._peer[1]}", status=error.status,
+            "refused", f"{self._client[0]}: refused with {error.status}",
+            peer=f"{self._client[0]}:{self._client[1]}", status=error.status,
         )  # fmt: skip
-        await self._write(self._fault(error.status, str(error)), keep=False, head_only=False)
+        await self._write(self._service.refusal(error), keep=False, head_only=False)
         await self._transport.finish()
+
+
+def _size_bytes(response: Response) -> int:
+    """Return the size of a body that is whole; one that comes in pieces is never in memory as a whole."""
+    return len(response.body) if isinstance(response.body, bytes | bytearray | memoryview) else 0

@@ -28,10 +28,11 @@ from ..aio.compat import CLOCK
 from ..aio.hub import Hub
 from ..core.frame import Frame
 from ..core.histogram import Histogram
-from ..core.mailbox import Mailbox
 from ..core.multipart import BROWSER, LENGTH
-from ..core.stats import Cohort, ViewerStats
+from ..core.stats import ViewerStats
 from ..logs import event
+from .lanes import Lane, Send, Viewer
+from .limits import IN_FLIGHT_BYTES, Place
 from .transport import StreamSocket
 
 if TYPE_CHECKING:
@@ -49,64 +50,6 @@ AGES_US = (5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 
 DRAIN_S = 1.0  # for the last frame at the end; a browser shows a frame that was cut off not at all
 
 _INPUT = select.EPOLLIN | select.EPOLLRDHUP
-_Send = Callable[[memoryview, int], int]
-
-
-class Lane:
-    """The viewers of one framing that have nothing left to send: each takes the next frame at once.
-
-    Attributes:
-        framing: What its viewers are sent.
-        viewers: Its viewers, by descriptor.
-        cohort: Their common counters.
-    """
-
-    __slots__ = ("_sends", "cohort", "framing", "viewers")
-
-    def __init__(self, framing: str) -> None:
-        self.framing = framing
-        self.cohort = Cohort()
-        self.viewers: dict[int, Viewer] = {}
-        self._sends: list[_Send] | None = None
-
-    def add(self, viewer: "Viewer") -> None:
-        """Take in a viewer."""
-        self.viewers[viewer.fd] = viewer
-        self._sends = None
-        viewer.stats.join(self.cohort)
-
-    def remove(self, viewer: "Viewer") -> None:
-        """Let a viewer go; harmless when it is not here."""
-        if self.viewers.pop(viewer.fd, None) is not None:
-            self._sends = None
-        viewer.stats.leave()
-
-    def sends(self) -> list[_Send]:
-        """Return the sockets' `send`, in the order of `viewers`.
-
-        It is all that the loop over them touches, and made in one go, so that it lies in one stretch of
-        memory: with 400 viewers each object of its own is a cache miss.
-        """
-        if self._sends is None:
-            self._sends = [viewer.sock.send for viewer in self.viewers.values()]
-        return self._sends
-
-
-class Viewer:
-    """One stream's socket and what is left to send on it."""
-
-    __slots__ = ("box", "fd", "frame", "input_bytes", "lane", "progress_us", "rest", "sock", "stats")
-
-    def __init__(self, sock: StreamSocket, lane: Lane, stats: ViewerStats) -> None:
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.lane = lane
-        self.stats = stats
-        self.rest: memoryview | None = None  # of the frame in flight
-        self.frame: Frame | None = None  # the frame in flight
-        self.box = Mailbox()  # the newest one waiting
-        self.progress_us = 0  # when the kernel last took something, while something is left
-        self.input_bytes = 0
 
 
 class ViewerGroup:
@@ -116,6 +59,7 @@ class ViewerGroup:
         hub: The camera.
         stall_us: A viewer that has taken nothing for this long is closed.
         clock: Tells the time.
+        count: Counts viewers that are closed, by the reason why.
 
     Attributes:
         stalled: Viewers closed because they took nothing for too long.
@@ -123,11 +67,14 @@ class ViewerGroup:
         ages: How old frames were when they had been sent; None until `keep_ages()`.
     """
 
-    def __init__(self, hub: Hub, stall_us: int, clock: "Clock" = CLOCK) -> None:
+    def __init__(
+        self, hub: Hub, stall_us: int, clock: "Clock" = CLOCK, count: Callable[[str], object] = lambda _reason: None
+    ) -> None:
         self.stalled = 0
         self.came = 0
         self.ages: Histogram | None = None
         self._gone = (0, 0, 0)  # frames, dropped and bytes of the viewers that left
+        self._count = count
         self._hub = hub
         self._stall_us = stall_us
         self._clock = clock
@@ -146,20 +93,23 @@ class ViewerGroup:
     def __len__(self) -> int:
         return len(self._viewers)
 
-    def add(self, sock: StreamSocket, framing: str, stats: ViewerStats) -> None:
+    def add(self, sock: StreamSocket, framing: str, stats: ViewerStats, place: Place | None = None) -> None:
         """Take over a socket on which the response's head was sent; it starts with the current frame.
 
         Args:
             sock: Non-blocking; closed by the group.
             framing: `multipart.BROWSER` (the first part's header was sent, too) or `multipart.LENGTH`.
             stats: The viewer's counters.
+            place: Given back when it leaves.
         """
         if self._ending:
             sock.close()
+            if place is not None:
+                place.leave()
             return
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
-        viewer = Viewer(sock, self._lanes[framing], stats)
+        viewer = Viewer(sock, self._lanes[framing], stats, place)
         latest = self._hub.latest if self._hub.current else None
         # May fail, so it comes first: the socket is the caller's still.
         self._events.register(viewer.fd, _INPUT if latest is None else _INPUT | select.EPOLLOUT)
@@ -214,7 +164,7 @@ class ViewerGroup:
         size_bytes = len(view)
         end_of_record = socket.MSG_EOR
         sends = lane.sends()
-        behind: list[tuple[_Send, int]] = []
+        behind: list[tuple[Send, int]] = []
         for send in sends:
             try:
                 sent_bytes = send(view, end_of_record)
@@ -274,6 +224,8 @@ class ViewerGroup:
         """Read what a viewer sends; False if it is too much, or its end of file."""
         received = viewer.sock.recv(INPUT_BYTES)
         viewer.input_bytes += len(received)
+        if viewer.input_bytes > INPUT_BYTES:
+            self._count("viewer_input")
         return bool(received) and viewer.input_bytes <= INPUT_BYTES
 
     def _continue(self, viewer: Viewer) -> None:
@@ -319,6 +271,8 @@ class ViewerGroup:
         # Closing alone takes a socket out of an epoll only if no copy of its descriptor is left anywhere.
         self._events.unregister(viewer.fd)
         viewer.sock.close()
+        if viewer.place is not None:
+            viewer.place.leave()
         self._hub.leave(stats)
         self._log_end(stats, why)
         if not len(self):
@@ -334,17 +288,37 @@ class ViewerGroup:
         )  # fmt: skip
 
     def _tick(self) -> None:
-        """Once a second: close who has stalled, and now and then take the samples that rates are made of."""
+        """Once a second: close who has stalled or holds too much, now and then take the samples that rates are made of."""
         now_us = self._clock.now_us()
         for viewer in list(self._busy.values()):
             if now_us - viewer.progress_us > self._stall_us:
                 self.stalled += 1
+                self._count("stalled")
                 self._remove(viewer, "stalled")
+        self._bound_memory()
         self._ticks += 1
         if self._ticks % SAMPLE_TICKS == 0:
             for viewer in self._viewers.values():
                 viewer.stats.sample(now_us)
         self._tick_handle = self._loop.call_later(TICK_S, self._tick)
+
+    def _bound_memory(self) -> None:
+        """Close those whose frames in flight are the oldest, while all those frames together are too much to keep.
+
+        Viewers that keep pace share the newest frame. Each one that stalls within another frame keeps that one.
+        """
+        keepers: dict[Frame, list[Viewer]] = {}
+        for viewer in self._busy.values():
+            if viewer.frame is not None:
+                keepers.setdefault(viewer.frame, []).append(viewer)
+        held_bytes = sum(len(frame.part.length) for frame in keepers)
+        for frame in sorted(keepers, key=lambda frame: frame.capture_us):
+            if held_bytes <= IN_FLIGHT_BYTES:
+                return
+            held_bytes -= len(frame.part.length)
+            for viewer in keepers[frame]:
+                self._count("in_flight")
+                self._remove(viewer, "closed")
 
     def end(self) -> None:
         """Finish: frames in flight may still go out, nothing new is begun."""
