@@ -33,8 +33,9 @@ LADDER: dict[str, set[str]] = {
     "arguments": {"config", *_AIO},
     "arguments_watching": {"arguments"},
     "progress": set(),  # a line on a terminal
-    "probe": {"sources", *_AIO},  # a client, beside the server
-    "commands": {"server", "probe", *_BOXES, *_AIO, "config"},
+    "probe": {"sources", "progress", *_AIO},  # a client, beside the server
+    "record": {"progress", *_AIO},  # what becomes of a hub's frames, for one command
+    "commands": {"server", "probe", "record", *_BOXES, *_AIO, "config"},
     "cli": {"arguments", "arguments_watching", "commands", "progress", "server", "config", "logs", *_AIO},
     "__main__": {"cli"},
     "__init__": {"server", *_BOXES, *_AIO, "config"},  # the public names
@@ -58,7 +59,7 @@ THIRD_PARTY = {
     "numpy": {"encoders", "glyphs", "sources", "emulation", "testing"},
     "simplejpeg": {"encoders", "sources", "emulation", "testing"},
     "PIL": {"emulation"},
-    "av": {"sources"},
+    "av": {"sources", "record"},
     "h11": {"sources"},
     "prometheus_client": {"metrics"},
     "pydantic": {"config"},
@@ -72,7 +73,7 @@ WHY_LONG = re.compile(r"(longer than|above|over) 400 lines\W+(because|for|since|
 # Modules without a test file of their own, and where they are proved instead.
 NO_OWN_TEST = {
     "arguments.py": "tests/test_cli.py: the command line as a whole",
-    "arguments_watching.py": "tests/probe/test_command.py: as their commands",
+    "arguments_watching.py": "tests/probe/test_command.py and tests/record/test_command.py: as their commands",
     "delivery/lanes.py": "tests/delivery/test_viewers.py: the viewers that are in them",
     "commands.py": "tests/test_cli.py, and tests/emulation for `run`",
     "__main__.py": "one call of cli.main, and what holds before it; tests/test_cli.py runs `python -m manyeyes`",

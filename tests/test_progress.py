@@ -1,7 +1,7 @@
 import io
 import os
 
-from manyeyes.progress import Progress
+from manyeyes.progress import Progress, amount
 
 
 class Terminal(io.StringIO):
@@ -26,3 +26,9 @@ def test_what_is_no_terminal_gets_nothing():
     progress("one")
     progress.end()
     assert file.getvalue() == ""
+
+
+def test_amounts():
+    assert [amount(one) for one in (None, 0, 999, 86_300, 2_590_000, 5e9)] == [
+        "0 bytes", "0 bytes", "999 bytes", "86.3 KB", "2.59 MB", "5 GB",
+    ]  # fmt: skip

@@ -169,7 +169,7 @@ def build_parser() -> Parser:
              "with neither, machines in one network find each other",
     )  # fmt: skip
     _add_relay_credentials(serve)
-    _add_picture(serve)
+    add_picture(serve)
     camera = serve.add_argument_group("camera")
     camera.add_argument(
         "--linger",
@@ -224,7 +224,7 @@ def _add_relay_credentials(parser: Parser) -> None:
     )  # fmt: skip
 
 
-def _add_picture(parser: Parser) -> None:
+def add_picture(parser: Parser) -> None:
     """Add the options about pictures, which several commands have."""
     defaults = Settings()
     picture = parser.add_argument_group("picture")
@@ -289,7 +289,7 @@ def build_snapshot_parser() -> Parser:
         default=15.0,
         help="how long to wait for a picture (default: %(default)g s)",
     )
-    _add_picture(snapshot)
+    add_picture(snapshot)
     snapshot.add_argument("-v", "--verbose", action="store_true", help="log more, to stderr")
     return snapshot
 

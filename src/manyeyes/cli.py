@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from . import logs
 from .arguments import RUN_SOURCE, parse, parse_run, parse_snapshot, parse_sources
-from .arguments_watching import parse_probe
+from .arguments_watching import parse_probe, parse_record
 from .config import Settings, parse_cameras, parse_controls, validated
 from .core.errors import ConfigError, ManyeyesError
 from .progress import Progress
@@ -102,6 +102,20 @@ def _probe(parsed: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
+def _record(parsed: argparse.Namespace) -> int:
+    from .commands import default_source, record
+
+    parsed.sources = [parsed.source or default_source()]
+    progress = Progress(sys.stderr)
+    try:
+        settings = settings_from(parsed)
+        text = asyncio.run(record(settings, parsed.output, parsed.for_s, parsed.every_s, parsed.overwrite, progress))
+    finally:
+        progress.end()
+    _say(text)
+    return 0
+
+
 class Command(NamedTuple):
     """One command: what it is for; what reads its command line, its name included; what does it: the exit code."""
 
@@ -116,6 +130,7 @@ COMMANDS = {
     "sources": Command("list the cameras of this machine", parse_sources, _sources),
     "snapshot": Command("take one picture", parse_snapshot, _snapshot),
     "probe": Command("measure a stream: rate, jitter, age, and what is wrong with it", parse_probe, _probe),
+    "record": Command("write a camera's pictures into a file or a folder", parse_record, _record),
     "run": Command("run a camera's MicroPython script on this machine", parse_run, _run),
 }
 

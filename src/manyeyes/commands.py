@@ -4,9 +4,11 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
 
 from .aio.compat import end_task
+from .aio.pacing import FPS_MAX
 from .config import Settings
 from .core.errors import ConfigError, ManyeyesError, SourceError
 from .delivery.addresses import reachable, url
@@ -14,9 +16,14 @@ from .server import make_camera, refuse_controls, stop_signals
 from .sources import open_source, refuse_bad, schemes
 from .sources.devices import default_device, describe_devices, list_devices
 
+if TYPE_CHECKING:
+    from .record.recorder import Recorder
+
 log = logging.getLogger("manyeyes")
 
 LOOK_FOR_CAMERAS_S = 5
+FIRST_FRAME_S = 15  # as `manyeyes snapshot`
+TELL_S = 0.5  # between two lines of progress
 
 
 def default_source(otherwise: str = "test:") -> str:
@@ -95,6 +102,86 @@ async def measure(url: str, duration_s: float, as_json: bool, progress: Callable
     findings = verdict.judge(report)
     text = (show.as_json if as_json else show.as_table)(probe.shown, report, findings)
     return text, not any(finding.level == verdict.PROBLEM for finding in findings)
+
+
+async def record(
+    settings: Settings,
+    output: str,
+    for_s: float | None,
+    every_s: float,
+    overwrite: bool,
+    progress: Callable[[str], object],
+) -> str:
+    """Record the first camera until the time is over, or SIGINT or SIGTERM comes; return what there is to say about it.
+
+    Args:
+        settings: The camera's.
+        output: A file or a folder, see `record.writer_for`.
+        for_s: How long, from the first frame on; None: until a signal.
+        every_s: A timelapse: one frame in so many seconds; 0: all.
+        overwrite: Whether the file may be there.
+        progress: Called with a line now and then.
+
+    Raises:
+        ConfigError: If a setting is wrong.
+        SourceError: If no picture came in time, with the reason.
+        ManyeyesError: If it cannot be written; what was written before plays.
+    """
+    from .record import recorder, show, writer_for  # here, as each command loads what it needs
+
+    open_writer = writer_for(output, overwrite)
+    camera = make_camera(settings.cameras[0], settings)
+    refuse_controls([camera], settings)
+    assert camera.capture is not None, "a camera with a source has a capture"
+    try:
+        await refuse_bad(camera.capture.source)
+    except SourceError as error:
+        raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
+    if every_s:  # what is not taken need not be encoded; a few more, so that each comes at its time
+        camera.capture.limit.fps = min(camera.capture.limit.fps or FPS_MAX, 4 / every_s)
+    with stop_signals() as stop:
+        async with camera:
+            recording = recorder.Recorder(camera.hub, open_writer, int(every_s * 1000000))
+            recording.start()
+            try:
+                if await _first(stop.wait(), recording.began.wait(), recording.ended.wait(), timeout_s=FIRST_FRAME_S):
+                    telling = asyncio.create_task(_tell(recording, for_s, progress))
+                    try:
+                        await _first(stop.wait(), recording.ended.wait(), timeout_s=for_s)
+                    finally:
+                        await end_task(telling)
+                else:
+                    reason = camera.capture.reason or f"no picture within {FIRST_FRAME_S} s"
+                    raise SourceError(reason, camera.capture.source.url)
+            finally:
+                await recording.finish()
+    if recording.error is not None:
+        if not isinstance(recording.error, OSError):
+            raise recording.error
+        why = (recording.error.strerror or str(recording.error)).lower()
+        raise ManyeyesError(f"cannot write {output}: {why}; {recording.frames} frames are in it") from recording.error
+    return show.as_summary(
+        output, recording.how, recording.duration_us, recording.frames, recording.bytes, recording.dropped
+    )
+
+
+async def _first(*events: Coroutine[object, object, object], timeout_s: float | None) -> bool:
+    """Wait for the first of these; return whether one came in time."""
+    tasks = [asyncio.ensure_future(one) for one in events]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+    finally:
+        for task in tasks:
+            await end_task(task)
+
+
+async def _tell(recording: "Recorder", for_s: float | None, progress: Callable[[str], object]) -> None:
+    from .record.show import as_line
+
+    while True:
+        progress(as_line(recording.duration_us, recording.frames, recording.bytes, recording.dropped, for_s))
+        await asyncio.sleep(TELL_S)
 
 
 def run_script(

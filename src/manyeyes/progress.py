@@ -31,3 +31,13 @@ class Progress:
             self._written = False
             self._stream.write("\r\x1b[K")
             self._stream.flush()
+
+
+def amount(size_bytes: float | None) -> str:
+    """Return a number of bytes as people say it."""
+    value = size_bytes or 0.0
+    for unit in ("bytes", "KB", "MB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.4g} GB"

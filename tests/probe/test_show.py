@@ -1,7 +1,7 @@
 import dataclasses
 import json
 
-from manyeyes.probe.show import amount, as_json, as_line, as_table
+from manyeyes.probe.show import as_json, as_line, as_table
 from manyeyes.probe.verdict import judge
 from tests.probe.test_verdict import GOOD
 
@@ -41,9 +41,3 @@ def test_the_line():
     assert as_line(0, 0, 0, None) == "waiting for the first picture"
     assert as_line(500_000, 15, 100, None) == "0 s  15 frames  ..."
     assert as_line(4_000_000, 120, 4_000_000, 12.34) == "4 s  120 frames  30.0 fps, 1 MB/s  age 12 ms"
-
-
-def test_amounts():
-    assert [amount(one) for one in (None, 0, 999, 86_300, 2_590_000, 5e9)] == [
-        "0 bytes", "0 bytes", "999 bytes", "86.3 KB", "2.59 MB", "5 GB",
-    ]  # fmt: skip

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+from ..progress import amount
 from .measure import Report, Spread
 from .verdict import Finding, summary
 
@@ -46,16 +47,6 @@ def as_line(elapsed_us: int, frames: int, frame_bytes: int, age_ms: float | None
         return "waiting for the first picture"
     rate = f"{frames / seconds:.1f} fps, {amount(frame_bytes / seconds)}/s" if seconds >= 1 else "..."
     return f"{seconds:.0f} s  {frames} frames  {rate}" + ("" if age_ms is None else f"  age {age_ms:.0f} ms")
-
-
-def amount(size_bytes: float | None) -> str:
-    """Return a number of bytes as people say it."""
-    value = size_bytes or 0.0
-    for unit in ("bytes", "KB", "MB"):
-        if value < 1000:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.4g} GB"
 
 
 def _spread(spread: Spread | None, unit: str) -> str:
