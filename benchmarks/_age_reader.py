@@ -74,7 +74,7 @@ def read(host: str, port: int, path: str, times: tuple[float, float], pid: int |
     seconds, skip_s = times
     tally = Tally(pid)
     with connect(host, port, tls) as sock:
-        sock.sendall(b"GET %s HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\n\r\n" % path.encode())
+        sock.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\n\r\n" % path.encode())
         begin_s = time.monotonic()
         data = bytearray()
         while time.monotonic() < begin_s + skip_s + seconds:

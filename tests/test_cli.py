@@ -175,6 +175,61 @@ def test_open_prints_every_reachable_url():
     assert f"reachable at http://127.0.0.1:{port}/" in err
 
 
+def manyeyes(*arguments: str, text: str = "") -> str:
+    """Run a command to its end; return what it printed."""
+    run = subprocess.run(
+        [*COMMAND, *arguments], input=text, capture_output=True, text=True, timeout=LIMIT_S, check=True
+    )
+    return run.stdout
+
+
+def test_users_and_links(tmp_path):
+    users = str(tmp_path / "users.toml")
+    assert "role admin" in manyeyes("passwd", users, "anna", "--role", "admin", text="correct horse\n")
+    token = manyeyes("passwd", users, "grafana", "--token").split()[-1]
+    with running("--host", "0.0.0.0", "--users", users, "--port", "0", *SMALL) as process:
+        url = process.url().replace("0.0.0.0", "127.0.0.1")
+        link = manyeyes("link", "cam", "--users", users, "--for", "1m", "--url", url).strip()
+        assert link.startswith(url + "cams/cam/?key=")
+        for request in (
+            urllib.request.Request(url + "status", headers={"Authorization": f"Bearer {token}"}),
+            urllib.request.Request(link.replace("/?", "/snapshot.jpg?")),
+        ):
+            with urllib.request.urlopen(request, timeout=LIMIT_S) as response:
+                assert response.status == 200
+        with pytest.raises(urllib.error.HTTPError, match="401") as caught:
+            get(url + "status")
+        caught.value.close()
+        code, _, err = process.end(signal.SIGINT)
+    assert code == 0
+    assert "reachable at http://127.0.0.1" in err
+    assert "--tls-cert" in err, "a warning: it goes over the network as it is"
+    assert token not in err
+    assert manyeyes("passwd", users, "anna", "--delete") == f"anna is gone from {users}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["passwd", "u", "a b"], ("'a b'",)),
+        (["passwd", "u"], ("USER", "manyeyes passwd --help")),
+        (["passwd", "u", "anna", "--delete"], ("no user anna",)),
+        (["link", "cam", "--users", "/no/such/file"], ("/no/such/file",)),
+        (["link", "cam"], ("--users", "manyeyes link --help")),
+    ],
+)
+def test_wrong_users_and_links(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code: object = main(arguments)
+    except SystemExit as error:
+        code = error.code
+    code, line = the_line(code, *capsys.readouterr())
+    assert code == 2
+    for word in words:
+        assert word in line
+
+
 def test_a_reader_of_the_line_that_is_gone():
     with running("--port", "0") as process:
         assert process.popen.stdout is not None
@@ -239,7 +294,10 @@ def test_a_signal_while_it_loads(number, arguments, code, tmp_path):
         (["--port", "http"], ("--port", "http")),
         (["--port"], ("--port", "expected one argument")),
         (["--bogus"], ("--bogus", "--help")),
-        (["--host", "0.0.0.0"], ("0.0.0.0", "--open")),
+        (["--host", "0.0.0.0"], ("0.0.0.0", "--open", "--users", "manyeyes passwd")),
+        (["--users", "/no/such/file"], ("--users /no/such/file", "manyeyes passwd")),
+        (["--allowed-host", "a:80"], ("--allowed-host a:80", "name without port")),
+        (["--cors", "example.org"], ("--cors example.org", "https://example.org")),
         (["--host", "::"], ("::", "--open")),
         (["--host", "192.0.2.1", "--open"], ("192.0.2.1", "address of this machine")),
         (["--host", "a..b"], ("a..b", "address of this machine")),
@@ -532,6 +590,8 @@ def test_options_become_settings():
                 "--port",
                 "1",
                 "--open",
+                *("--users", "u.toml", "--allowed-host", "a.example", "--allowed-host", "b.example"),
+                *("--cors", "https://a.example"),
                 "--publish",
                 "yard",
                 "--connect",
@@ -647,6 +707,9 @@ def test_options_become_settings():
         "tls_cert": "c.pem",
         "tls_key": "k.pem",
         "log_format": "json",
+        "users": "u.toml",
+        "allowed_hosts": ("a.example", "b.example"),
+        "cors": ("https://a.example",),
     }
 
 
@@ -675,7 +738,7 @@ def test_a_stream_that_nobody_reads_does_not_hold_up_the_end():
     with running("--port", "0") as process:
         port = int(process.url().rstrip("/").rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), LIMIT_S) as sock:
-            sock.sendall(b"GET /stream.jpg?viewer=deaf HTTP/1.1\r\nHost: h\r\n\r\n")
+            sock.sendall(b"GET /stream.jpg?viewer=deaf HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
             def dropped() -> int:
                 viewers = json.loads(get(f"http://127.0.0.1:{port}/status"))["cameras"][0]["viewers"]

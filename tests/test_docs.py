@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import manyeyes
+from manyeyes.access import passwords, sessions, throttle
 from manyeyes.aio import camera
 from manyeyes.arguments import parse
 from manyeyes.config import Settings
@@ -136,6 +137,9 @@ def test_limits_in_the_documents_are_those_of_the_code() -> None:
         f"for {Settings().stall_timeout_s:g} s (`--stall-timeout`)",
         f"beyond {viewers.INPUT_BYTES >> 10} KiB",
         f"a frame for {camera.SNAPSHOT_TIMEOUT_US // 1000000} s it is a 503",
+        f"| sessions | {sessions.SESSIONS}, {sessions.IDLE_US // 3600000000} h without use, {sessions.LONGEST_US // 86400000000} days |",
+        f"| {throttle.FREE} per address, then {throttle.FIRST_US // 1000000} s doubling to {throttle.LONGEST_US // 1000000} s |",
+        f"| {passwords.THREADS}, and {passwords.WAITING - passwords.THREADS} that wait |",
     ):
         assert limit in text
 

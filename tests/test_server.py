@@ -1,6 +1,7 @@
 """The server as programs use it."""
 
 import asyncio
+import base64
 import json
 import logging
 import os
@@ -14,11 +15,13 @@ import simplejpeg
 
 import manyeyes
 from manyeyes import server as server_module
+from manyeyes.access import editing, passwords, users
 from manyeyes.config import CameraSettings, Settings
 from manyeyes.core.errors import ConfigError, HubClosed, ManyeyesError, SourceError
 from manyeyes.core.jpeg import inspect
 from manyeyes.core.multipart import BROWSER
 from manyeyes.core.multipart_parser import MultipartParser
+from manyeyes.delivery import viewers
 from manyeyes.server import Hub, Server, make_camera, open_camera, serve
 from manyeyes.testing import FakeSource, SlowViewer, fake_jpeg, fake_jpeg_number
 from tests.delivery.certificates import Pair, client_context
@@ -54,7 +57,7 @@ async def post(server, path, changes):
     body = json.dumps(changes).encode()
     async with ServerClient(server) as client:
         await client.send(
-            b"POST %s HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+            b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
             % (path.encode(), len(body), body)
         )
         status, _, answer = await client.response()
@@ -234,13 +237,110 @@ def test_names_of_hubs_are_judged_as_well():
     run(main)
 
 
-def test_a_host_beyond_loopback_needs_open():
+def test_a_host_beyond_loopback_needs_users_or_open():
     async def main():
-        with pytest.raises(ConfigError, match="--open"):
+        with pytest.raises(ConfigError, match=r"--users FILE.*--open"):
             await Server(SMALL, host="0.0.0.0", port=0).start()
         async with Server(SMALL, host="0.0.0.0", port=0, open=True) as server:
             assert server.url == f"http://0.0.0.0:{server.port}/"
             assert f"http://127.0.0.1:{server.port}/" in server.urls
+
+    run(main)
+
+
+def users_file(folder, **roles):
+    """Return the path of a file with these users, whose password is their name."""
+    path = str(folder / "users.toml")
+    users = editing.load(path)
+    for name, role in roles.items():
+        users = editing.changed(users, name, role, None, passwords.make(name, (16, 8, 1)))
+    editing.save(path, users)
+    return path
+
+
+def basic(name):
+    return b"Authorization: Basic %s\r\n" % base64.b64encode(f"{name}:{name}".encode())
+
+
+async def ask(client, path, *headers):
+    await client.send(b"GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % (path.encode(), b"".join(headers)))
+
+
+def test_users_take_the_place_of_open(tmp_path):
+    async def main():
+        async with Server(SMALL, host="0.0.0.0", port=0, users=users_file(tmp_path, anna="view")) as server:
+            for headers, status in ((b"", 401), (basic("anna"), 200), (basic("ben"), 401)):
+                async with ServerClient(server) as client:
+                    await ask(client, "/status", headers)
+                    assert (await client.response())[0] == status
+
+    run(main)
+
+
+def test_a_stream_ends_with_what_let_it_be_watched(tmp_path, monkeypatch):
+    monkeypatch.setattr(viewers, "TICK_S", 0.01)
+    monkeypatch.setattr(users, "LOOK_US", 0)
+
+    async def main():
+        path = users_file(tmp_path, anna="view", ben="view")
+        hub = Hub()
+        async with Server(hub, port=0, users=path) as server:
+            hub.publish(fake_jpeg(1))
+            async with ServerClient(server) as anna, ServerClient(server) as ben:
+                for client, name in ((anna, "anna"), (ben, "ben")):
+                    await ask(client, "/stream.jpg", basic(name))
+                    assert (await client.head())[0] == 200
+                await until(lambda: len(hub.viewers) == 2)
+                editing.save(path, editing.without(editing.load(path), "anna"))
+                await anna.rest()  # to its end
+                assert len(hub.viewers) == 1
+                async with ServerClient(server) as client:
+                    await ask(client, "/status", basic("anna"))
+                    assert (await client.response())[0] == 401
+
+    run(main)
+
+
+def test_cors_is_on_streams_and_on_what_is_refused_unread(tmp_path):
+    friend = b"Origin: https://friend.example\r\n"
+
+    def allowed(headers):
+        return headers.get("access-control-allow-origin")
+
+    async def main():
+        hub = Hub()
+        async with Server(hub, port=0, max_connections=1, cors=["https://friend.example"]) as server:
+            hub.publish(fake_jpeg(1))
+            async with ServerClient(server) as client:
+                await ask(client, "/stream.jpg", friend)
+                status, headers = await client.head()
+                assert (status, allowed(headers)) == (200, "https://friend.example")
+                assert headers["vary"] == "Origin"
+                async with ServerClient(server) as refused:
+                    status, headers, _ = await refused.response()
+                    assert (status, allowed(headers)) == (503, "https://friend.example")
+            await until(lambda: not hub.viewers)
+            for request, expected in (
+                (b"GET /status HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n\r\n", (200, None)),
+                (b"GET /no HTTP/1.1\r\nHost: localhost\r\n" + friend + b"\r\n", (404, "https://friend.example")),
+                (b"BAD\r\n\r\n", (400, "https://friend.example")),
+            ):
+                async with ServerClient(server) as client:
+                    await client.send(request)
+                    status, headers, _ = await client.response()
+                    assert (status, allowed(headers)) == expected
+                await until(lambda: not server._listener.connections)
+
+    run(main)
+
+
+def test_another_name_than_its_own(tmp_path):
+    async def main():
+        async with Server(Hub(), port=0, allowed_hosts=["cam.example"]) as server:
+            for host, status in ((b"cam.example", 200), (b"127.0.0.1:1", 200), (b"evil.example", 421)):
+                async with ServerClient(server) as client:
+                    await client.send(b"GET /status HTTP/1.1\r\nHost: %s\r\n\r\n" % host)
+                    assert (await client.response())[0] == status
 
     run(main)
 
@@ -507,7 +607,7 @@ def test_a_missing_camera_shows_a_placeholder_and_its_snapshot_is_a_503():
     async def main():
         async with Server("/dev/video987", port=0) as server:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.write(b"GET /stream.jpg HTTP/1.1\r\nHost: x\r\n\r\n")
+            writer.write(b"GET /stream.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert (await reader.readline()).split()[1] == b"200"
             parser = MultipartParser("frame")
             await reader.readuntil(b"\r\n\r\n")

@@ -29,7 +29,7 @@ PAGE_ON_CAM = "oncam/page/index.html.gz"
 BUILD = ROOT / "build" / "oncam"
 SHARED = ("core", "aio", "web")
 # For who builds a firmware; for a host, which asks for it.
-NOT_ON_CAM = {"oncam/manifest.py", "src/manyeyes/aio/placeholder.py"}
+NOT_ON_CAM = {"oncam/manifest.py", "src/manyeyes/aio/placeholder.py", "src/manyeyes/web/guarded.py"}
 
 # The budget: a little above what it is, so that growth is decided and does not just happen.
 MPY_BYTES = 54_000

@@ -33,6 +33,8 @@ examples:
   manyeyes /dev/video0 --size 1280x720      a certain one, at a certain size
   manyeyes street=walk.mp4 lab=pictures/    two cameras, at /cams/street/ and /cams/lab/
   manyeyes --host 0.0.0.0 --open            let phones in the same network watch, too
+  manyeyes --host 0.0.0.0 --users users.toml
+                                            or those only who are named in a file
   manyeyes test: --size 640x480 --fps 10    smaller and slower
   manyeyes front=/dev/video0 --publish yard --listen tcp/0.0.0.0:7447 --open
   manyeyes zenoh:manyeyes/yard/front --connect tcp/192.168.1.20:7447
@@ -156,6 +158,19 @@ def build_parser() -> Parser:
     network.add_argument(
         "--base-path", metavar="PATH", default=defaults.base_path, help="where a proxy shows this server, as in /cams1/"
     )
+    access = serve.add_argument_group("access")
+    access.add_argument(
+        "--users", metavar="FILE",
+        help="let in only who is named there, with a password, a token or a link; `manyeyes passwd` makes it",
+    )  # fmt: skip
+    access.add_argument(
+        "--allowed-host", action="append", metavar="NAME", dest="allowed_hosts", default=[],
+        help="another name that this server is reached by, as behind a proxy; may be given again",
+    )  # fmt: skip
+    access.add_argument(
+        "--cors", action="append", metavar="ORIGIN", default=[],
+        help="a site whose pages may read what is served, as https://example.org, or *; may be given again",
+    )  # fmt: skip
     machines = serve.add_argument_group("many machines")
     machines.add_argument(
         "--publish", nargs="?", const="", metavar="SITE",

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from . import logs
 from .arguments import RUN_SOURCE, parse, parse_run, parse_snapshot, parse_sources
+from .arguments_access import parse_link, parse_passwd
 from .arguments_watching import parse_probe, parse_record
 from .config import Settings, parse_cameras, parse_controls, validated
 from .core.errors import ConfigError, ManyeyesError
@@ -70,6 +71,21 @@ def _snapshot(parsed: argparse.Namespace) -> int:
             _write(parsed.output, jpeg)
     except OSError as error:
         raise ManyeyesError(f"cannot write {parsed.output}: {(error.strerror or 'failed').lower()}") from error
+    return 0
+
+
+def _passwd(parsed: argparse.Namespace) -> int:
+    from .access.command import passwd
+
+    for line in passwd(parsed):
+        _say(line)
+    return 0
+
+
+def _link(parsed: argparse.Namespace) -> int:
+    from .access.command import link
+
+    _say(link(parsed.users, parsed.camera, parsed.duration, parsed.user, parsed.url))
     return 0
 
 
@@ -131,6 +147,8 @@ COMMANDS = {
     "snapshot": Command("take one picture", parse_snapshot, _snapshot),
     "probe": Command("measure a stream: rate, jitter, age, and what is wrong with it", parse_probe, _probe),
     "record": Command("write a camera's pictures into a file or a folder", parse_record, _record),
+    "passwd": Command("say who may see and change what", parse_passwd, _passwd),
+    "link": Command("make a URL that shows one camera for a while", parse_link, _link),
     "run": Command("run a camera's MicroPython script on this machine", parse_run, _run),
 }
 

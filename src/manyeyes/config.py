@@ -51,6 +51,9 @@ class Settings(BaseModel):
     tls_key: str | None = None
     base_path: str = "/"
     trusted_proxies: tuple[str, ...] = ()
+    users: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    cors: tuple[str, ...] = ()
     publish: str | None = None
     connect: tuple[str, ...] = ()
     listen: tuple[str, ...] = ()

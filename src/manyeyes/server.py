@@ -3,6 +3,8 @@
     sources ─ capture ─ encoder ─ hub ─┬─ delivery (raw sockets)
                                        └─ web (routes, snapshot, status)
 
+Longer than 400 lines because every part has a few lines here, and its order of start and end is one piece of reasoning.
+
 For programs: `Server(hub_or_source, ...)` is an async context manager. For the command line: `serve()`.
 """
 
@@ -16,6 +18,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from . import __version__, relay
+from .access.guard import Guard, make_guard, refuse_unguarded
+from .access.origins import Origins
 from .aio.camera import Camera
 from .aio.capture import LOST, Capture
 from .aio.distinct import DistinctHub
@@ -137,6 +141,7 @@ class Server:
                     f"camera name {name} is used twice: give each its own", "cameras", name, "names that differ"
                 )
         self._leaving: list[Camera] = []  # those that `remove()` has not closed yet
+        self._guard: Guard | None = None
         self._listener: Listener | None = None
         self._node: Node | None = None
         self._given: list[socket.socket] = []  # listening already, by systemd
@@ -156,7 +161,7 @@ class Server:
 
         Raises:
             ConfigError: If a setting turns out to be impossible: a file that is no video, a host that is
-                not this machine's, a host beyond loopback without `open`.
+                not this machine's, a host beyond loopback without `users` or `open`.
             ManyeyesError: If the port is taken, or the server runs already.
             HubClosed: If it ran before: its cameras were closed with it.
         """
@@ -166,11 +171,10 @@ class Server:
         for camera in self.cameras:
             if camera.hub.closed:
                 raise _closed(camera)
-        if not settings.open and not is_local(settings.host, settings.unix, self._given):
-            raise ConfigError(
-                f"--host {settings.host} lets other machines in, and there are no passwords yet: add --open if that is meant",
-                "host", settings.host, "a loopback address, or --open",
-            )  # fmt: skip
+        if not is_local(settings.host, settings.unix, self._given):
+            refuse_unguarded(settings.host, settings.users, settings.open, settings.tls_cert is not None)
+        origins = Origins(settings.host, settings.allowed_hosts, settings.cors)
+        self._guard = make_guard(settings.users, origins, fault, lambda: [camera.name for camera in self.cameras])
         for camera in self.cameras:
             if camera.capture is not None:
                 try:
@@ -187,22 +191,22 @@ class Server:
         if node is not None:
             await node.start()
         certificate = certificate_for(settings.tls_cert, settings.tls_key)
-        service = self._service()
+        service = self._service(self._guard)
         socks = listen(settings.host, settings.port, settings.unix, settings.unix_mode, self._given)
         self._listener = Listener(socks, service, int(settings.stall_timeout_s * 1000000), certificate)
         self._listener.start()
         given_or_unix = settings.unix is not None or self._given
         self._host = self._listener.address[0] if given_or_unix else settings.host
         self._given = []  # the listener's from here on
+        self._guard.listens_on(self._listener.address[1])
         for camera in self.cameras:
             camera.start()
 
-    def _service(self) -> Service:
+    def _service(self, guard: Guard) -> Service:
         """Return what the connections are to."""
         settings = self.settings
         connections = allowed(settings.max_connections)
         limits = Limits(connections, settings.max_viewers, settings.max_per_address or max(1, connections // 2))
-
         metrics = Metrics(
             self.cameras,
             __version__,
@@ -213,8 +217,11 @@ class Server:
         def notes() -> dict[str, object]:
             return {"listener": limits.status(), **(self._node.status() if self._node is not None else {})}
 
-        app = make_app(self.cameras, stream, __version__, notes=notes, metrics=metrics.text, changed=log_change)
-        return Service(app, fault, limits, Proxies(settings.trusted_proxies), base_path(settings.base_path))
+        app = make_app(
+            self.cameras, stream, __version__, notes=notes, metrics=metrics.text, changed=log_change, guard=guard
+        )
+        guard.add_routes(app)
+        return Service(app, guard.unread, limits, Proxies(settings.trusted_proxies), base_path(settings.base_path))
 
     def add(self, camera: "BaseHub | Camera | str") -> Camera:
         """Show one more camera, from now on; return it.
@@ -279,10 +286,13 @@ class Server:
         for sock in self._given:
             sock.close()
         node, self._node = self._node, None
+        guard, self._guard = self._guard, None
         try:
             if listener is not None:
                 await listener.aclose()
         finally:
+            if guard is not None:
+                guard.close()
             try:
                 if node is not None:
                     await node.aclose()
@@ -352,7 +362,7 @@ async def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         async with Server.from_settings(settings, inherited()) as server:
             names = ",".join(camera.name for camera in server.cameras)
             announce(f"manyeyes: serving {names} at {server.url}")
-            if settings.open:
+            if settings.open or settings.users is not None:
                 for one in server.urls:
                     event("reachable", f"reachable at {one}", url=one)
             lost = await _lost(server.cameras, settings.exit_on_lost_s, stop)

@@ -18,7 +18,7 @@ __all__ = ["chromium", "new_tab"]  # fixtures
 def parts(host: Host, wanted: Callable[[dict[str, str], bytes], bool]) -> tuple[dict[str, str], bytes]:
     """Watch until a part is as wanted; return it."""
     with socket.create_connection(host.address, LIMIT_S) as sock:
-        sock.sendall(b"GET /stream.jpg HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.sendall(b"GET /stream.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
         data = b""
         while b"\r\n\r\n" not in data:
             data += sock.recv(65536)

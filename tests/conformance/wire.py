@@ -141,7 +141,7 @@ class Connection:
 
 def request(path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> bytes:
     """Return a request that ends its connection."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: h", "Connection: close"]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     if body is not None:
         lines.append(f"Content-Length: {len(body)}")

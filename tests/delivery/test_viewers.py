@@ -13,10 +13,12 @@ from manyeyes.core.frame import Frame
 from manyeyes.core.multipart import BROWSER, FIRST_HEADER, LENGTH, part_header
 from manyeyes.core.stats import ViewerStats
 from manyeyes.delivery import viewers as viewers_module
+from manyeyes.delivery.connection import stream
 from manyeyes.delivery.viewers import NOTSENT_LOWAT_BYTES, TCP_NOTSENT_LOWAT, ViewerGroup
 from manyeyes.encoders import HostEncoder
 from manyeyes.sources import open_source
 from manyeyes.testing import FakeClock, FakeSource, SlowViewer, fake_jpeg, fake_jpeg_number
+from manyeyes.web.app import make_app
 from tests.delivery.wire import LIMIT_S, Client, group_of, listening, until
 
 BIG = 1_000_000  # much more than the kernel takes of it, with SMALL at this end and a small SO_RCVBUF at the other
@@ -438,6 +440,46 @@ def test_a_viewer_that_takes_nothing_is_closed_and_a_shorter_pause_survives(tick
             assert len(group) == 1
             stalled.resume()
             await stalled._reader  # its connection has an end
+
+    run(main)
+
+
+class Lease:
+    """Something that lets one watch until the test takes it back."""
+
+    over = False
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_viewer_that_may_not_watch_any_more_is_closed_and_no_other(ticks, busy):
+    async def main():
+        hub = Hub()
+        lease = Lease()
+        app = make_app([Camera(hub)], stream)
+
+        async def grant(request):
+            request.g.grant = lease if "lease" in request.args else None
+
+        app.before_request(grant)
+        async with (
+            listening(hub, app=app, **SMALL) as listener,
+            SlowViewer(*listener.address, path="/stream.jpg?lease") as viewer,
+            SlowViewer(*listener.address) as other,
+        ):
+            await until(lambda: len(hub.viewers) == 2)
+            group = group_of(listener, hub)
+            if busy:  # a frame is under way, of which nothing is taken
+                hub.publish(fake_jpeg(1, BIG))
+                await until(lambda: len(group._busy) == 2)
+            ticks.tick(group)
+            assert len(group) == 2
+            lease.over = True
+            ticks.tick(group)
+            assert (len(group), group.revoked, len(hub.viewers)) == (1, 1, 1)
+            viewer.resume()
+            await viewer._reader  # its connection has an end
+            hub.publish(fake_jpeg(2))
+            assert numbers(await other.read_parts(2 if busy else 1))[-1] == 2
 
     run(main)
 

@@ -18,7 +18,7 @@ from manyeyes.delivery.viewers import ViewerGroup
 from manyeyes.web.app import fault, make_app
 
 LIMIT_S = 60  # ends what will never happen; nothing is judged by it
-GET = b"GET %s HTTP/1.1\r\nHost: h\r\n\r\n"
+GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 async def until(check: Callable[[], Any], what: str = "the condition") -> None:

@@ -4,6 +4,17 @@ Counting is cheap and exact (an addition where the thing happens); rates and age
 somebody asks. No clock is read here: every method that needs the time is given it.
 """
 
+TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Grant(Protocol):
+        """What lets a viewer watch."""
+
+        @property
+        def over(self) -> bool:
+            """Whether it does so no more."""
+
 
 class Rate:
     """Events per second over the last few seconds, from a counter that only grows.
@@ -85,11 +96,12 @@ class ViewerStats:
         capture_us: Monotonic capture time of the last real (not placeholder) frame delivered; 0: none yet.
         sent_us: When the kernel took the last byte of the last frame.
         pending_us: Monotonic capture time of the frame that is being sent or held up now; 0: none.
+        grant: What lets it watch, until its `over` is true; None: nothing is asked.
     """
 
     __slots__ = (
-        "_cohort", "_cohort_bytes", "_cohort_frames", "capture_us", "dropped", "frames", "id", "peer", "pending_us",
-        "rate", "sent_bytes", "sent_us", "since_us",
+        "_cohort", "_cohort_bytes", "_cohort_frames", "capture_us", "dropped", "frames", "grant", "id", "peer",
+        "pending_us", "rate", "sent_bytes", "sent_us", "since_us",
     )  # fmt: skip
 
     def __init__(self, now_us: int, id: str = "", peer: str = "") -> None:
@@ -102,6 +114,7 @@ class ViewerStats:
         self.capture_us = 0
         self.sent_us = 0
         self.pending_us = 0
+        self.grant: "Grant | None" = None
         self.rate = Rate(now_us)
         self._cohort: "Cohort | None" = None
         self._cohort_frames = 0

@@ -7,8 +7,8 @@ hand over. Every wait for the client has a deadline.
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from microdot import Microdot, Request, Response
 
@@ -25,6 +25,7 @@ from .transport import StreamSocket, Transport
 
 if TYPE_CHECKING:
     from ..aio.compat import Clock
+    from ..core.stats import Grant
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ async def stream(request: Request, hub: Hub, framing: str, viewer: str, headers:
     """Answer a stream's request: for `web.make_app(stream=...)` behind a Connection."""
     connection: Connection = request.sock[1]  # type: ignore[assignment]  # Microdot has a StreamWriter there
     connection.stream = (hub, framing, viewer, headers)
+    connection.grant = getattr(request.g, "grant", None)
     # A singleton of Microdot's: nothing may be written into it.
     return Response.already_handled
 
@@ -78,9 +80,17 @@ class Service:
         self.base = base
         self.clock = clock
 
-    def refusal(self, error: RequestError) -> Response:
-        """Return the answer to what is refused."""
+    def refusal(self, error: RequestError, instead: Mapping[str, Any] | None = None) -> Response:
+        """Return the answer to what is refused.
+
+        Args:
+            error: Why.
+            instead: The headers of the reply that it takes the place of; what they say about other sites holds for it.
+        """
         response = self.fault(error.status, str(error))
+        for name, value in (instead or {}).items():
+            if name == "Vary" or name.startswith("Access-Control-"):
+                response.headers[name] = value
         if error.status in TOO_MANY:
             response.headers["Retry-After"] = str(RETRY_S)
         return response
@@ -106,12 +116,14 @@ class Connection:
 
     Attributes:
         stream: Set by `stream()` when the request turned out to be one.
+        grant: What lets it be watched, as a guard said.
     """
 
     def __init__(
         self, transport: Transport, peer: tuple[str, int], place: Place, service: Service, hand_over: HandOver
     ) -> None:
         self.stream: tuple[Hub, str, str, dict[str, str]] | None = None
+        self.grant: Grant | None = None
         self._transport = transport
         self._peer = peer
         self._client = peer  # whom the peer speaks for
@@ -173,7 +185,7 @@ class Connection:
             with self._service.limits.sending(0 if head_only else _size_bytes(response)):
                 keep = await self._write(response, keep, head_only)
         except RequestError as error:
-            keep = await self._write(self._service.refusal(error), keep, head_only)
+            keep = await self._write(self._service.refusal(error, response.headers), keep, head_only)
         if not keep:
             await self._transport.finish()
         return keep
@@ -189,7 +201,7 @@ class Connection:
             try:
                 self._place.watch()
             except RequestError as error:
-                return self._service.refusal(error)
+                return self._service.refusal(error, self.stream[3])
         return None
 
     async def _read_head(self, idle_s: float) -> Head | None:
@@ -322,6 +334,7 @@ class Connection:
         await self._send(data)
         address, port = self._client
         stats = ViewerStats(self._service.clock.now_us(), viewer, f"{address}:{port}" if port else address)
+        stats.grant = self.grant
         self._hand_over(self._transport.stream_socket(), hub, framing, stats, self._place)
         self._handed_over = True
         return False

@@ -65,6 +65,7 @@ class ViewerGroup:
         stalled: Viewers closed because they took nothing for too long.
         came: Viewers so far.
         ages: How old frames were when they had been sent; None until `keep_ages()`.
+        revoked: Viewers closed because they may not watch any more.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class ViewerGroup:
         self.ages: Histogram | None = None
         self._gone = (0, 0, 0)  # frames, dropped and bytes of the viewers that left
         self._count = count
+        self.revoked = 0
         self._hub = hub
         self._stall_us = stall_us
         self._clock = clock
@@ -288,8 +290,13 @@ class ViewerGroup:
         )  # fmt: skip
 
     def _tick(self) -> None:
-        """Once a second: close who has stalled or holds too much, now and then take the samples that rates are made of."""
+        """Once a second: close who may not watch any more, stalls or holds too much; now and then sample the rates."""
         now_us = self._clock.now_us()
+        for viewer in list(self._viewers.values()):
+            grant = viewer.stats.grant
+            if grant is not None and grant.over:
+                self.revoked += 1
+                self._remove(viewer, "revoked")
         for viewer in list(self._busy.values()):
             if now_us - viewer.progress_us > self._stall_us:
                 self.stalled += 1

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Stream = Callable[[Request, Hub, str, str, dict[str, str]], Awaitable[Response]]
     Handler = Callable[..., Awaitable[Response]]
 
+    from .guarded import Guard
+
 MAX_AGE_MS = 86400000
 
 
@@ -56,6 +58,7 @@ class Routes:
         clock: For `uptime_s`.
         notes: Returns what else `/status` shows beside the cameras.
         changed: Called with the camera's name, the changes and the peer after each change of settings.
+        guard: Says who sees what; None: everybody sees everything.
     """
 
     def __init__(
@@ -66,8 +69,10 @@ class Routes:
         clock: "Clock" = CLOCK,
         notes: "Callable[[], dict[str, object]]" = dict,
         changed: "Callable[[str, dict[str, object], str], None] | None" = None,
+        guard: "Guard | None" = None,
     ) -> None:
         self.cameras = cameras
+        self._guard = guard
         self._stream = stream
         self._version = version
         self._notes = notes
@@ -75,9 +80,13 @@ class Routes:
         self._clock = clock
         self._began_us = clock.now_us()
 
-    def find(self, name: "str | None") -> "Camera | None":
-        """Return the camera of this name, the first one for None, or None."""
-        for camera in self.cameras:
+    def seen(self, request: Request) -> "list[Camera]":
+        """Return the cameras that a request may see."""
+        return self.cameras if self._guard is None else self._guard.seen(request, self.cameras)
+
+    def find(self, request: Request, name: "str | None") -> "Camera | None":
+        """Return the camera of this name, the first one for None, or None; of those that the request may see."""
+        for camera in self.seen(request):
             if name is None or camera.name == name:
                 return camera
         return None
@@ -91,8 +100,8 @@ class Routes:
             return await self.snapshot(request, name)
         if action is not None:
             return fault(400, f"action={action}: expected stream or snapshot")
-        if name is not None and self.find(name) is None:
-            return self.no_camera(name)
+        if name is not None and self.find(request, name) is None:
+            return self.no_camera(request, name)
         return await self.asset(request, "index.html")
 
     async def asset(self, request: Request, file: str) -> Response:
@@ -102,9 +111,9 @@ class Routes:
 
     async def stream(self, request: Request, name: "str | None" = None) -> Response:
         """Answer `/stream.jpg`."""
-        camera = self.find(name)
+        camera = self.find(request, name)
         if camera is None:
-            return self.no_camera(name)
+            return self.no_camera(request, name)
         arguments = request.args
         framing = arguments.get("framing")
         if framing is None:
@@ -120,9 +129,9 @@ class Routes:
 
     async def snapshot(self, request: Request, name: "str | None" = None) -> Response:
         """Answer `/snapshot.jpg`: the next frame captured, or an older one if `max_age_ms` allows it."""
-        camera = self.find(name)
+        camera = self.find(request, name)
         if camera is None:
-            return self.no_camera(name)
+            return self.no_camera(request, name)
         text = request.args.get("max_age_ms", "0")
         max_age_ms = int(text) if 0 < len(text) < 10 and all("0" <= digit <= "9" for digit in text) else -1
         if not 0 <= max_age_ms <= MAX_AGE_MS:
@@ -136,19 +145,19 @@ class Routes:
 
     async def status(self, request: Request, name: "str | None" = None) -> Response:
         """Answer `/status`: all cameras, or the named one."""
-        if name is not None and self.find(name) is None:
-            return self.no_camera(name)
-        shown = [camera.status() for camera in self.cameras if name is None or camera.name == name]
+        if name is not None and self.find(request, name) is None:
+            return self.no_camera(request, name)
+        shown = [camera.status() for camera in self.seen(request) if name is None or camera.name == name]
         uptime_s = round((self._clock.now_us() - self._began_us) / 1000000, 1)
         body: "dict[str, object]" = {"version": self._version, "uptime_s": uptime_s, "cameras": shown}
         body.update(self._notes())
-        return reply(body)
+        return reply(body if self._guard is None else self._guard.shown(request, body))
 
     async def config(self, request: Request, name: "str | None" = None) -> Response:
         """Answer `/config`: GET shows, POST changes all that is asked or nothing."""
-        camera = self.find(name)
+        camera = self.find(request, name)
         if camera is None:
-            return self.no_camera(name)
+            return self.no_camera(request, name)
         if request.method == "POST":
             try:
                 changes = _changes(request)
@@ -161,11 +170,10 @@ class Routes:
                 return fault(503, str(error))
         return reply(camera.config())
 
-    def no_camera(self, name: "str | None") -> Response:
+    def no_camera(self, request: Request, name: "str | None") -> Response:
         """Return the answer for a camera that is not there."""
-        if not self.cameras:
-            return fault(404, "there is no camera")
-        return fault(404, f"no camera {name}: there is {', '.join(camera.name for camera in self.cameras)}")
+        names = ", ".join([camera.name for camera in self.seen(request)])
+        return fault(404, f"no camera {name}: there is {names}" if names else "there is no camera")
 
 
 def reply(body: "dict[str, object]", status: int = 200, more: "dict[str, str] | None" = None) -> Response:
@@ -204,6 +212,7 @@ def make_app(
     notes: "Callable[[], dict[str, object]]" = dict,
     metrics: "Callable[[str], tuple[bytes, str]] | None" = None,
     changed: "Callable[[str, dict[str, object], str], None] | None" = None,
+    guard: "Guard | None" = None,
 ) -> Microdot:
     """Return the app that serves these cameras.
 
@@ -217,9 +226,14 @@ def make_app(
         notes: See Routes.
         metrics: Returns the body and the Content-Type of `/metrics`, for what the client accepts; None: there is no such route.
         changed: See Routes.
+        guard: Asked before each route; see guarded.py.
     """
     app = Microdot()
-    routes = Routes(cameras, stream, version, notes=notes, changed=changed)
+    if guard is not None:
+        from .guarded import guarded_stream  # only now: a cam has none
+
+        stream = guarded_stream(guard, stream)
+    routes = Routes(cameras, stream, version, notes=notes, changed=changed, guard=guard)
     for prefix in ("", "/cams/<name>") if named else ("",):
         app.get(prefix + "/")(routes.index)
         for path in ("/stream.jpg", "/stream") if whole else ("/stream.jpg",):
@@ -238,6 +252,10 @@ def make_app(
         add_routes(app, routes, metrics)
     _add_faults(app)
     app.options_handler = _options_handler(app)
+    if guard is not None:
+        from .guarded import add_guard
+
+        add_guard(app, guard)
     return app
 
 

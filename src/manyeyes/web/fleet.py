@@ -17,8 +17,8 @@ def add_routes(app: Microdot, routes: Routes, metrics: "Callable[[str], tuple[by
 
     async def slash(request: Request, name: str) -> Response:
         """Answer `/cams/NAME`: the page's links are relative, so its path must end with a slash."""
-        if routes.find(name) is None:
-            return routes.no_camera(name)
+        if routes.find(request, name) is None:
+            return routes.no_camera(request, name)
         all_headers = headers.common()
         query = request.query_string
         all_headers["Location"] = f"{name}/?{query}" if query else f"{name}/"
@@ -27,7 +27,8 @@ def add_routes(app: Microdot, routes: Routes, metrics: "Callable[[str], tuple[by
     async def list_cameras(request: Request) -> Response:
         """Answer `/cams`."""
         rows = [
-            {"name": camera.name, "url": f"cams/{camera.name}/", "state": camera.state} for camera in routes.cameras
+            {"name": camera.name, "url": f"cams/{camera.name}/", "state": camera.state}
+            for camera in routes.seen(request)
         ]
         return reply({"cameras": rows})
 
@@ -37,8 +38,8 @@ def add_routes(app: Microdot, routes: Routes, metrics: "Callable[[str], tuple[by
 
     async def readyz(request: Request) -> Response:
         """Answer `/readyz`: 503 when every camera is lost; one that nobody watches is ready."""
-        states = {camera.name: camera.state for camera in routes.cameras}
-        ready = not states or any(state != LOST for state in states.values())
+        ready = not routes.cameras or any(camera.state != LOST for camera in routes.cameras)
+        states = {camera.name: camera.state for camera in routes.seen(request)}
         more = None if ready else {"Retry-After": "1"}
         return reply({"ready": ready, "cameras": states}, 200 if ready else 503, more)
 

@@ -36,8 +36,9 @@ def asset(content_type: str, encoding: str = "") -> "dict[str, str]":
     if encoding:
         headers["Content-Encoding"] = encoding
     # The page asks nobody else; `blob:` and `data:` are pictures it keeps itself.
-    headers["Content-Security-Policy"] = (
-        "connect-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'"
-    )
+    policy = "connect-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'self'"
+    if not encoding:  # a cam's page is one file, with script and style in it
+        policy += "; default-src 'none'; script-src 'self'; style-src 'self'"
+    headers["Content-Security-Policy"] = policy
     headers["Referrer-Policy"] = "no-referrer"
     return headers

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from manyeyes.core.multipart_parser import MultipartParser
 
-REQUEST = b"GET /stream.jpg HTTP/1.1\r\nHost: crowd\r\n\r\n"
+REQUEST = b"GET /stream.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n"
 RETRY_S = 0.2
 READ_BYTES = 1 << 18
 

@@ -1,0 +1,93 @@
+"""Sessions: who has signed in. The cookie is a random number; what it stands for stays here.
+
+Microdot's session does not do: it signs what it puts into the cookie (and needs PyJWT for it), so a session that was
+left, or whose user is gone, could not be ended. A restart ends them all.
+"""
+
+import hashlib
+import secrets
+from typing import TYPE_CHECKING
+
+from ..aio.compat import CLOCK
+
+if TYPE_CHECKING:
+    from ..aio.compat import Clock
+
+SESSIONS = 1000  # in all; the one that was used longest ago ends for a new one
+IDLE_US = 12 * 3600 * 1000000
+LONGEST_US = 7 * 24 * 3600 * 1000000
+
+
+class Session:
+    """One session.
+
+    Attributes:
+        user: The user's name.
+        generation: Theirs, when they signed in.
+        ended: Whether it was left, or had to make room.
+    """
+
+    __slots__ = ("began_us", "ended", "generation", "used_us", "user")
+
+    def __init__(self, user: str, generation: str, now_us: int) -> None:
+        self.user = user
+        self.generation = generation
+        self.ended = False
+        self.began_us = self.used_us = now_us
+
+
+class Sessions:
+    """All sessions.
+
+    Attributes:
+        dropped: Those that had to make room.
+    """
+
+    def __init__(self, clock: "Clock" = CLOCK) -> None:
+        self.dropped = 0
+        self._clock = clock
+        self._by_hash: dict[bytes, Session] = {}  # the one used last is at the end
+
+    def __len__(self) -> int:
+        return len(self._by_hash)
+
+    def begin(self, user: str, generation: str) -> str:
+        """Return the cookie of a new session."""
+        if len(self._by_hash) >= SESSIONS:
+            self._by_hash.pop(next(iter(self._by_hash))).ended = True
+            self.dropped += 1
+        cookie = secrets.token_urlsafe(32)
+        self._by_hash[_hash(cookie)] = Session(user, generation, self._clock.now_us())
+        return cookie
+
+    def find(self, cookie: str) -> Session | None:
+        """Return a cookie's session, which this counts as a use of, or None.
+
+        The table has hashes, so how long a look takes says nothing about which cookies there are.
+        """
+        key = _hash(cookie)
+        session = self._by_hash.get(key)
+        if session is None:
+            return None
+        del self._by_hash[key]
+        if not self.holds(session):
+            session.ended = True
+            return None
+        session.used_us = self._clock.now_us()
+        self._by_hash[key] = session
+        return session
+
+    def holds(self, session: Session) -> bool:
+        """Say whether a session goes on; asking is no use of it."""
+        now_us = self._clock.now_us()
+        return not session.ended and now_us - session.used_us < IDLE_US and now_us - session.began_us < LONGEST_US
+
+    def end(self, cookie: str) -> None:
+        """End a cookie's session; harmless when there is none."""
+        session = self._by_hash.pop(_hash(cookie), None)
+        if session is not None:
+            session.ended = True
+
+
+def _hash(cookie: str) -> bytes:
+    return hashlib.sha256(cookie.encode()).digest()

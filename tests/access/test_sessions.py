@@ -1,0 +1,65 @@
+from manyeyes.access import sessions as module
+from manyeyes.access.sessions import IDLE_US, LONGEST_US, Sessions
+from manyeyes.testing import FakeClock
+
+
+def test_begun_found_and_ended():
+    sessions = Sessions(FakeClock())
+    cookie = sessions.begin("anna", "g")
+    session = sessions.find(cookie)
+    assert (session.user, session.generation, session.ended) == ("anna", "g", False)
+    assert sessions.holds(session)
+    assert sessions.find(cookie[:-1]) is None
+    sessions.end(cookie)
+    assert session.ended
+    assert not sessions.holds(session)
+    assert sessions.find(cookie) is None
+    sessions.end(cookie)
+    assert len(sessions) == 0
+
+
+def test_cookies_cannot_be_guessed_and_are_not_kept():
+    sessions = Sessions(FakeClock())
+    cookies = {sessions.begin("anna", "g") for _ in range(10)}
+    assert len(cookies) == 10
+    assert all(len(cookie) == 43 for cookie in cookies)
+    assert not any(cookie in repr(vars(sessions)) for cookie in cookies)
+
+
+def test_it_ends_when_nobody_uses_it():
+    clock = FakeClock()
+    sessions = Sessions(clock)
+    cookie = sessions.begin("anna", "g")
+    for _ in range(3):
+        clock.advance(IDLE_US - 1)
+        assert sessions.find(cookie) is not None
+    session = sessions.find(cookie)
+    clock.advance(IDLE_US - 1)
+    assert sessions.holds(session), "asking is no use"
+    clock.advance(1)
+    assert not sessions.holds(session)
+    assert sessions.find(cookie) is None
+    assert session.ended
+
+
+def test_it_ends_in_any_case():
+    clock = FakeClock()
+    sessions = Sessions(clock)
+    cookie = sessions.begin("anna", "g")
+    for _ in range(LONGEST_US // (IDLE_US // 2) - 1):
+        clock.advance(IDLE_US // 2)
+        assert sessions.find(cookie) is not None
+    clock.advance(IDLE_US // 2)
+    assert sessions.find(cookie) is None
+
+
+def test_the_one_used_longest_ago_makes_room(monkeypatch):
+    monkeypatch.setattr(module, "SESSIONS", 2)
+    sessions = Sessions(FakeClock())
+    one, two = sessions.begin("a", "g"), sessions.begin("b", "g")
+    sessions.find(one)
+    ending = sessions._by_hash[module._hash(two)]
+    three = sessions.begin("c", "g")
+    assert [sessions.find(cookie) is not None for cookie in (one, two, three)] == [True, False, True]
+    assert ending.ended, "its streams end, too"
+    assert (len(sessions), sessions.dropped) == (2, 1)
