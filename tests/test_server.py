@@ -14,15 +14,15 @@ import pytest
 import simplejpeg
 
 import manyeyes
-from manyeyes import server as server_module
 from manyeyes.access import editing, passwords, users
+from manyeyes.cameras import make_camera, open_camera
 from manyeyes.config import CameraSettings, Settings
 from manyeyes.core.errors import ConfigError, HubClosed, ManyeyesError, SourceError
 from manyeyes.core.jpeg import inspect
 from manyeyes.core.multipart import BROWSER
 from manyeyes.core.multipart_parser import MultipartParser
 from manyeyes.delivery import viewers
-from manyeyes.server import Hub, Server, make_camera, open_camera, serve
+from manyeyes.server import Hub, Server, serve
 from manyeyes.testing import FakeSource, SlowViewer, fake_jpeg, fake_jpeg_number
 from tests.delivery.certificates import Pair, client_context
 from tests.delivery.wire import GET, Client, until
@@ -395,7 +395,7 @@ def test_an_option_of_the_source_goes_before_the_command_line():
 
 def test_fps_of_a_source_that_has_none_is_a_limit(monkeypatch):
     source = FakeSource()
-    monkeypatch.setattr(server_module, "open_source", lambda url, **options: source)
+    monkeypatch.setattr("manyeyes.cameras.open_source", lambda url, **options: source)
     camera = make_camera(CameraSettings(name="a", source="fake:"), Settings(fps=20))
     assert camera.capture.limit.fps == 20
     assert camera.config()["fps"] == 20

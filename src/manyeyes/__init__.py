@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from .aio.csi import AsyncCSI
     from .aio.source import Source
     from .aio.stream import FrameStream
+    from .cameras import open_camera
     from .core.errors import BadFrame, ConfigError, EncodeError, HubClosed, ManyeyesError, SourceError
     from .core.frame import Frame
     from .core.multipart import STREAM_CONTENT_TYPE
-    from .server import Hub, Server, open_camera
+    from .server import Hub, Server
     from .sources import open_source
     from .web.app import make_app
 
@@ -33,10 +34,11 @@ aio.camera Camera
 aio.csi AsyncCSI
 aio.source Source
 aio.stream FrameStream
+cameras open_camera
 core.errors BadFrame ConfigError EncodeError HubClosed ManyeyesError SourceError
 core.frame Frame
 core.multipart STREAM_CONTENT_TYPE
-server Hub Server open_camera
+server Hub Server
 sources open_source
 web.app make_app
 """

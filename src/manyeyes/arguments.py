@@ -78,6 +78,9 @@ examples:
 RUN_SOURCE = "test:?size=640x480"
 
 
+_UNSAID = object()
+
+
 class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with a command line. Its texts are laid out as they stand."""
 
@@ -107,6 +110,11 @@ def build_parser() -> Parser:
     )
     serve.add_argument(
         "sources", nargs="*", metavar="[NAME=]SOURCE", help="what to show; default: this machine's camera, or test:"
+    )
+    serve.add_argument(
+        "--config",
+        metavar="FILE",
+        help="settings in a file, TOML; options here win (docs/configuration.md). SIGHUP reads it again",
     )
     serve.add_argument("--version", action="version", version=f"manyeyes {__version__}")
     network = serve.add_argument_group("network")
@@ -348,11 +356,22 @@ def _port(text: str) -> int:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Parse the command line of `serve`; the word itself may be left out."""
+    """Parse the command line of `serve`; the word itself may be left out.
+
+    The result's `given` are the names of those that were said: the others may have been said somewhere else.
+    """
     if arguments[:1] == ["serve"]:
         arguments = arguments[1:]
+    parser = build_parser()
     # Intermixed: sources may stand before, between and after the options.
-    return build_parser().parse_intermixed_args(arguments)
+    parsed = parser.parse_intermixed_args([])
+    unsaid = {name: _UNSAID for name, default in vars(parsed).items() if not isinstance(default, list)}
+    for name, value in vars(parser.parse_intermixed_args(arguments, argparse.Namespace(**unsaid))).items():
+        if value is not _UNSAID and value != []:
+            setattr(parsed, name, value)
+            unsaid.pop(name, None)
+    parsed.given = {name for name, value in vars(parsed).items() if name not in unsaid and value != []}
+    return parsed
 
 
 def parse_run(arguments: list[str]) -> argparse.Namespace:

@@ -6,6 +6,7 @@ A command is a line in COMMANDS: what it is for, what reads its arguments, and t
 import argparse
 import asyncio
 import gc
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -14,10 +15,15 @@ from typing import NamedTuple
 from . import logs
 from .arguments import RUN_SOURCE, parse, parse_run, parse_snapshot, parse_sources
 from .arguments_access import parse_link, parse_passwd
+from .arguments_config import parse_config
 from .arguments_watching import parse_probe, parse_record
 from .config import Settings, parse_cameras, parse_controls, validated
+from .config_layers import Loaded, load
+from .config_show import show
 from .core.errors import ConfigError, ManyeyesError
 from .progress import Progress
+
+log = logging.getLogger("manyeyes")
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
@@ -33,14 +39,44 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     return validated(**values)
 
 
+def loaded_from(arguments: argparse.Namespace) -> Loaded:
+    """Return the settings of `serve`: its command line's, and those that were said before it.
+
+    Raises:
+        ConfigError: If one is wrong.
+    """
+    given = {key: getattr(arguments, key) for key in arguments.given if key in Settings.model_fields}
+    if arguments.controls:
+        given["controls"] = parse_controls(arguments.controls)
+    if arguments.sources:
+        given["cameras"] = parse_cameras(arguments.sources)
+    return load(arguments.config, os.environ, given)
+
+
 def _serve(parsed: argparse.Namespace) -> int:
+    loaded = loaded_from(parsed)
     from .commands import default_source  # here, so that --help and a wrong option answer at once
     from .server import serve
 
-    parsed.sources = parsed.sources or [default_source()]
+    settings = loaded.settings
+    if "cameras" not in loaded.origins:
+        settings = settings.model_copy(update={"cameras": parse_cameras([default_source()])})
+    logs.set_up(settings.log_format, parsed.verbose, sys.stderr)
+    for note in loaded.notes:
+        log.warning("%s", note)
     # What was imported stays: with these 40,000 objects a full collection would stop the pictures for 20 ms.
     gc.freeze()
-    asyncio.run(serve(settings_from(parsed), _say))
+    asyncio.run(serve(settings, _say))
+    return 0
+
+
+def _config(parsed: argparse.Namespace) -> int:
+    loaded = load(parsed.file, os.environ, {})
+    from .commands import check_settings
+
+    for note in loaded.notes:
+        log.warning("%s", note)
+    _say(show(loaded).rstrip() if parsed.what == "show" else check_settings(loaded.settings))
     return 0
 
 
@@ -149,6 +185,7 @@ COMMANDS = {
     "record": Command("write a camera's pictures into a file or a folder", parse_record, _record),
     "passwd": Command("say who may see and change what", parse_passwd, _passwd),
     "link": Command("make a URL that shows one camera for a while", parse_link, _link),
+    "config": Command("judge settings, or show those that hold, and where from", parse_config, _config),
     "run": Command("run a camera's MicroPython script on this machine", parse_run, _run),
 }
 
@@ -167,7 +204,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(overview())
     command = COMMANDS[arguments[0] if named else DEFAULT]
     parsed = command.parse(arguments)
-    logs.set_up(getattr(parsed, "log_format", logs.TEXT), parsed.verbose, sys.stderr)
+    if command.do is not _serve:  # its settings say how it logs
+        logs.set_up(logs.TEXT, parsed.verbose, sys.stderr)
     try:
         return command.do(parsed)
     except ConfigError as error:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from .aio.compat import end_task
 from .aio.pacing import FPS_MAX
+from .cameras import make_camera, refuse_controls
 from .config import Settings
 from .core.errors import ConfigError, ManyeyesError, SourceError
 from .delivery.addresses import reachable, url
-from .server import make_camera, refuse_controls, stop_signals
+from .delivery.tls import certificate_for
+from .server import Server, stop_signals
 from .sources import open_source, refuse_bad, schemes
 from .sources.devices import default_device, describe_devices, list_devices
 
@@ -45,6 +47,19 @@ def describe_sources(as_json: bool) -> str:
         return json.dumps({"cameras": cameras, "schemes": schemes()}, indent=2)
     others = ", ".join(f"{scheme}:" for scheme in schemes())
     return f"{describe_devices(cameras) or 'no camera found'}\n\nalso: {others}, a video file, a folder of JPEGs"
+
+
+def check_settings(settings: Settings) -> str:
+    """Return in one line what would be served; nothing is opened.
+
+    Raises:
+        ConfigError: If a setting cannot be.
+    """
+    server = Server.from_settings(settings)
+    server.check()
+    certificate_for(settings.tls_cert, settings.tls_key)
+    names = ", ".join(camera.name for camera in server.cameras)
+    return f"manyeyes: the settings can be; cameras: {names}"
 
 
 async def take_snapshot(settings: Settings, timeout_s: float) -> bytes:

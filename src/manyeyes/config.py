@@ -1,4 +1,4 @@
-"""Settings of the server: one validated model, wherever they come from.
+"""Settings of the server: one validated model, wherever they come from; `config_layers.py` says from where.
 
 pydantic judges types and ranges; what it says is turned here into one line that names the key, what was
 got and what is expected. A bad setting ends the program before it starts anything.
@@ -6,10 +6,10 @@ got and what is expected. A bad setting ends the program before it starts anythi
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .aio.pacing import FPS_MAX, FPS_MIN
 from .core.errors import ConfigError
@@ -27,19 +27,55 @@ def checked_name(name: str) -> str:
     return name
 
 
-class CameraSettings(BaseModel):
-    """One camera: its name in URLs, and the source as the user wrote it."""
+def _number(value: object) -> object:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+def _texts(value: object) -> object:
+    """Return controls with their values as on a command line, whatever a file says them with."""
+    if not isinstance(value, dict):
+        return value
+    return {name: str(int(one) if isinstance(one, bool) else one) for name, one in value.items()}
+
+
+class PictureSettings(BaseModel):
+    """What can be told for all cameras, and otherwise for one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: str | None = None
+    fps: Annotated[float, Field(ge=FPS_MIN, le=FPS_MAX)] | None = None
+    quality: Annotated[int, Field(ge=1, le=100)] = 85
+    linger_s: Annotated[float, Field(ge=0, le=86400)] = 10
+    always_on: bool = False
+    rotate: Annotated[Literal[0, 90, 180, 270], BeforeValidator(_number)] = 0
+    flip: Literal["", "h", "v", "hv"] = ""
+    overlay: str | None = None
+    controls: Annotated[dict[str, str], BeforeValidator(_texts)] = {}
+    drop_same_s: Annotated[float, Field(ge=0, le=86400)] = 0
+
+
+class CameraSettings(PictureSettings):
+    """One camera: its name in URLs, the source as the user wrote it, and what is other for it than for all."""
 
     name: Annotated[str, AfterValidator(checked_name)]
     source: Annotated[str, Field(min_length=1)]
 
+    def own(self) -> dict[str, Any]:
+        """Return what was said for this camera alone."""
+        return {key: getattr(self, key) for key in PictureSettings.model_fields if key in self.model_fields_set}
 
-class Settings(BaseModel):
+    def over(self, common: PictureSettings) -> PictureSettings:
+        """Return what holds for this camera; controls are joined, its own win."""
+        own = self.own()
+        if "controls" in own:
+            own["controls"] = common.controls | own["controls"]
+        values = {key: getattr(common, key) for key in PictureSettings.model_fields}
+        return PictureSettings(**(values | own))
+
+
+class Settings(PictureSettings):
     """Everything that `manyeyes serve` can be told."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cameras: tuple[CameraSettings, ...] = (CameraSettings(name="cam", source="test:"),)
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
@@ -64,16 +100,6 @@ class Settings(BaseModel):
     relay_password_file: str | None = None
     relay_users: str | None = None
     relay_allow: tuple[str, ...] = ()
-    size: str | None = None
-    fps: Annotated[float, Field(ge=FPS_MIN, le=FPS_MAX)] | None = None
-    quality: Annotated[int, Field(ge=1, le=100)] = 85
-    linger_s: Annotated[float, Field(ge=0, le=86400)] = 10
-    always_on: bool = False
-    rotate: Literal[0, 90, 180, 270] = 0
-    flip: Literal["", "h", "v", "hv"] = ""
-    overlay: str | None = None
-    controls: dict[str, str] = {}
-    drop_same_s: Annotated[float, Field(ge=0, le=86400)] = 0
     exit_on_lost_s: Annotated[float, Field(ge=1, le=86400)] | None = None
     stall_timeout_s: Annotated[float, Field(ge=1, le=86400)] = 30
     log_format: Literal["text", "json"] = "text"
@@ -83,7 +109,20 @@ class Settings(BaseModel):
 
 
 def validated(**values: Any) -> Settings:
+    """Return the settings made of these values, which messages call by their options.
+
+    Raises:
+        ConfigError: At the first that is wrong.
+    """
+    return judged(values, lambda location: f"--{option_of(str(location[0]))}")
+
+
+def judged(values: dict[str, Any], called: Callable[[tuple[int | str, ...]], str]) -> Settings:
     """Return the settings made of these values.
+
+    Args:
+        values: By the names of fields; missing ones have their defaults.
+        called: Says what a message calls a value; it gets the way to it, as in ("cameras", 0, "fps").
 
     Raises:
         ConfigError: At the first that is wrong.
@@ -95,8 +134,17 @@ def validated(**values: Any) -> Settings:
         key = ".".join(str(part) for part in first["loc"])
         got = first["input"]
         expected = first["msg"].replace("Input should be", "expected").replace("should", "must")
-        option = "--" + key.removesuffix("_s").replace("_", "-")
-        raise ConfigError(f"{option} {got}: {expected[0].lower()}{expected[1:]}", key, got, expected) from None
+        name = called(first["loc"])
+        raise ConfigError(f"{name} {got}: {expected[0].lower()}{expected[1:]}", key, got, expected) from None
+
+
+# Of what may be given again, an option names one.
+_OPTIONS = {"controls": "control", "trusted_proxies": "trusted-proxy", "allowed_hosts": "allowed-host"}
+
+
+def option_of(key: str) -> str:
+    """Return a field's option, without its dashes."""
+    return _OPTIONS.get(key) or key.removesuffix("_s").replace("_", "-")
 
 
 def parse_cameras(texts: list[str]) -> tuple[CameraSettings, ...]:

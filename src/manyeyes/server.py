@@ -21,12 +21,12 @@ from . import __version__, relay
 from .access.guard import Guard, make_guard, refuse_unguarded
 from .access.origins import Origins
 from .aio.camera import Camera
-from .aio.capture import LOST, Capture
-from .aio.distinct import DistinctHub
+from .aio.capture import LOST
 from .aio.hub import Hub as BaseHub
 from .aio.push import PushHub
-from .camera_log import CameraEvents, log_change
-from .config import CameraSettings, Settings, checked_name, parse_camera, parse_cameras, validated
+from .camera_log import log_change
+from .cameras import make_camera, refuse_controls
+from .config import Settings, checked_name, parse_camera, parse_cameras, validated
 from .core.errors import ConfigError, HubClosed, ManyeyesError, SourceError
 from .delivery.addresses import reachable, url
 from .delivery.connection import Service, stream
@@ -35,11 +35,10 @@ from .delivery.listener import Listener
 from .delivery.proxy import Proxies, base_path
 from .delivery.sockets import allowed, inherited, is_local, listen
 from .delivery.tls import certificate_for
-from .encoders import Finish, HostEncoder, Overlay, Turn
+from .encoders import HostEncoder
 from .logs import event
 from .metrics import Metrics
-from .sources import open_source, parse_size, refuse_bad, register
-from .sources.placeholder import draw
+from .sources import refuse_bad
 from .web.app import fault, make_app
 
 if TYPE_CHECKING:
@@ -60,53 +59,6 @@ class Hub(PushHub):
 
     def __init__(self, name: str = "cam", quality: int = 85) -> None:
         super().__init__(name, HostEncoder(quality))
-
-
-register(relay.SCHEME, relay.open_url)
-
-
-def make_camera(settings: CameraSettings, common: Settings) -> Camera:
-    """Return the camera that these settings describe; nothing is opened yet.
-
-    Raises:
-        ConfigError: If the source's name, or an option of it, cannot be.
-    """
-    size = parse_size(common.size) if common.size is not None else None
-    try:
-        source = open_source(settings.source, size=size, fps=common.fps)
-    except SourceError as error:
-        raise ConfigError(str(error), "cameras", settings.source) from error
-    if common.controls and hasattr(source, "preset"):
-        source.preset(common.controls)
-    hub = (
-        DistinctHub(settings.name, int(common.drop_same_s * 1000000)) if common.drop_same_s else BaseHub(settings.name)
-    )
-    overlay = Overlay(common.overlay) if common.overlay is not None else None
-    encoder = HostEncoder(common.quality, finish=Finish(Turn.of(common.rotate, common.flip), overlay))
-    linger_us = None if common.always_on else int(common.linger_s * 1000000)
-    events = CameraEvents()
-    capture = events.capture = Capture(source, hub, encoder, linger_us=linger_us, log=events, draw=draw)
-    if source.asked["fps"] is None:  # it has no rate of its own to set: frames are left out instead
-        capture.limit.fps = common.fps or 0
-    return Camera(hub, capture)
-
-
-def open_camera(source: str, name: str = "cam", **settings: object) -> Camera:
-    """Return a camera without a server, for programs that show it in their own.
-
-        async with manyeyes.open_camera("test:") as camera:
-            stream = manyeyes.FrameStream(camera.hub)
-
-    Args:
-        source: As on the command line.
-        name: Its name in `/status`.
-        settings: The fields of `config.Settings` that concern cameras: size, fps, quality, rotate, flip, overlay, controls,
-            drop_same_s, linger_s, always_on.
-
-    Raises:
-        ConfigError: If a setting is wrong.
-    """
-    return make_camera(CameraSettings(name=name, source=source), validated(**settings))
 
 
 class Server:
@@ -171,36 +123,46 @@ class Server:
         for camera in self.cameras:
             if camera.hub.closed:
                 raise _closed(camera)
-        if not is_local(settings.host, settings.unix, self._given):
-            refuse_unguarded(settings.host, settings.users, settings.open, settings.tls_cert is not None)
-        origins = Origins(settings.host, settings.allowed_hosts, settings.cors)
-        self._guard = make_guard(settings.users, origins, fault, lambda: [camera.name for camera in self.cameras])
+        guard, node = self.check()
+        self._guard, self._node = guard, node
         for camera in self.cameras:
             if camera.capture is not None:
                 try:
                     await refuse_bad(camera.capture.source)
                 except SourceError as error:
                     raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
-        credentials = relay.Credentials(
-            **{field: getattr(settings, f"relay_{field}") for field in relay.Credentials.__slots__}
-        )
-        node = relay.make_node(
-            self.cameras, settings.publish, settings.connect, settings.listen, settings.open, credentials
-        )
-        self._node = node
         if node is not None:
             await node.start()
         certificate = certificate_for(settings.tls_cert, settings.tls_key)
-        service = self._service(self._guard)
+        service = self._service(guard)
         socks = listen(settings.host, settings.port, settings.unix, settings.unix_mode, self._given)
         self._listener = Listener(socks, service, int(settings.stall_timeout_s * 1000000), certificate)
         self._listener.start()
         given_or_unix = settings.unix is not None or self._given
         self._host = self._listener.address[0] if given_or_unix else settings.host
         self._given = []  # the listener's from here on
-        self._guard.listens_on(self._listener.address[1])
+        guard.listens_on(self._listener.address[1])
         for camera in self.cameras:
             camera.start()
+
+    def check(self) -> "tuple[Guard, Node | None]":
+        """Judge what can be judged before anything is opened; return who lets requests in, and the part in the relay.
+
+        Raises:
+            ConfigError: If it lets in whom it should not, or a setting or a file of the relay cannot be.
+        """
+        settings = self.settings
+        if not is_local(settings.host, settings.unix, self._given):
+            refuse_unguarded(settings.host, settings.users, settings.open, settings.tls_cert is not None)
+        origins = Origins(settings.host, settings.allowed_hosts, settings.cors)
+        guard = make_guard(settings.users, origins, fault, lambda: [camera.name for camera in self.cameras])
+        credentials = relay.Credentials(
+            **{field: getattr(settings, f"relay_{field}") for field in relay.Credentials.__slots__}
+        )
+        node = relay.make_node(
+            self.cameras, settings.publish, settings.connect, settings.listen, settings.open, credentials
+        )
+        return guard, node
 
     def _service(self, guard: Guard) -> Service:
         """Return what the connections are to."""
@@ -336,14 +298,6 @@ class Server:
 
 def _closed(camera: Camera) -> HubClosed:
     return HubClosed(f"camera {camera.name} was closed with the server that had it: make new ones of both")
-
-
-def refuse_controls(cameras: list[Camera], settings: Settings) -> None:
-    """Refuse controls where no camera has any; a ConfigError."""
-    captures = [camera.capture for camera in cameras if camera.capture is not None]
-    if settings.controls and not any(hasattr(capture.source, "preset") for capture in captures):
-        names = ", ".join(settings.controls)
-        raise ConfigError(f"--control {names}: no camera here has controls; V4L2 devices have", "controls", names)
 
 
 async def serve(settings: Settings, announce: Callable[[str], object]) -> None:
