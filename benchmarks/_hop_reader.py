@@ -13,8 +13,9 @@ import time
 
 from manyeyes.core.multipart_parser import MultipartParser
 
-REQUEST = b"GET /stream.jpg?framing=length HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\n\r\n"
+REQUEST = b"GET /stream.jpg?framing=length HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\n\r\n"
 READ_BYTES = 1 << 20
+START_S = 20.0
 
 
 class Machine:
@@ -22,25 +23,33 @@ class Machine:
 
     def __init__(self, place: str) -> None:
         port, pid = map(int, place.split(":"))
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
-        self.sock.sendall(REQUEST)
         self.arrivals_s: dict[str, float] = {}
-        self._head: bytes | None = b""
         self._parser = MultipartParser("frame")
         self._clock = (~pid << 3) | 2  # clock_getcpuclockid(3) of Linux: all threads of a process
         self._begin_cpu_s = 0.0
+        until_s = time.monotonic() + START_S
+        while not self._ask(port):  # a router has no camera until it has heard of it
+            if time.monotonic() > until_s:
+                raise RuntimeError(f"port {port} has no stream within {START_S:g} s")
+            time.sleep(0.05)
+
+    def _ask(self, port: int) -> bool:
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=START_S)
+        self.sock.sendall(REQUEST)
+        head = b""
+        while b"\r\n\r\n" not in head and (data := self.sock.recv(READ_BYTES)):
+            head += data
+        if not head.startswith(b"HTTP/1.1 200"):
+            self.sock.close()
+            return False
+        self._parser.feed(head.partition(b"\r\n\r\n")[2])
+        return True
 
     def read(self) -> None:
         data = self.sock.recv(READ_BYTES)
         if not data:
             raise RuntimeError("the server ended the stream")
         now_s = time.monotonic()
-        if self._head is not None:
-            self._head += data
-            _, found, data = self._head.partition(b"\r\n\r\n")
-            if not found:
-                return
-            self._head = None
         for headers, _ in self._parser.feed(data):
             if "x-placeholder" not in headers:
                 self.arrivals_s[headers["x-timestamp"]] = now_s

@@ -38,7 +38,7 @@ def watch(server: Running, paths: list[str], enough_bytes: int) -> int:
     try:
         for number, path in enumerate(paths):
             sock = socket.create_connection((HOST, server.port), timeout=10)
-            sock.sendall(b"GET %s HTTP/1.1\r\nHost: bench\r\n\r\n" % path.encode())
+            sock.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode())
             selector.register(sock, selectors.EVENT_READ, number)
         until_s = time.monotonic() + LIMIT_S
         while min(received.values()) < enough_bytes:

@@ -14,16 +14,25 @@ COUNTED = Path(__file__).with_name("counted.py")
 FPS = 10
 FRAMES = 60
 CROWD = 100  # viewers of each relay
-SAME = 0.1
+# A second stream, or every picture twice, would be twice as much. What is left out on a busy machine makes it less.
+NO_MORE = 1.25
 
 
 class Counted:
-    """What the camera's machine has done so far."""
+    """What the camera's machine has done so far; each with the number of pictures at the same moment."""
 
     def __init__(self, fleet, counters):
-        self.reads, self.encodes = struct.unpack("=QQ", counters.read_bytes())
+        before, _ = self._counters(counters)
         self.link_bytes = fleet.uplink.carried_bytes()
-        (self.row,) = fleet.programs["camera"].status()["cameras"][0]["viewers"] or [{"id": ""}]
+        self.reads, self.encodes = self._counters(counters)
+        self.link_reads = (before + self.reads) / 2
+        status = fleet.programs["camera"].status()
+        (camera,), (published,) = status["cameras"], status["relay"]["publishes"]["cameras"]
+        self.frames, self.answered = camera["frames"], published["answered"]
+        self.viewers = [viewer["id"] for viewer in camera["viewers"]]
+
+    def _counters(self, counters):
+        return struct.unpack("=QQ", counters.read_bytes())
 
 
 def cost(fleet, counters, relays):
@@ -34,13 +43,13 @@ def cost(fleet, counters, relays):
     fleet.mark()
     fleet.frames(FRAMES, *relays)
     after = Counted(fleet, counters)
-    reads = after.reads - before.reads
-    assert reads >= FRAMES
-    assert after.row["id"] == before.row["id"]  # one machine watches, all the time: the router
+    assert after.reads - before.reads >= FRAMES
+    assert len(after.viewers) == 1
+    assert after.viewers == before.viewers  # one machine watches, all the time: the router
     return {
-        "encodes": (after.encodes - before.encodes) / reads,
-        "link_bytes": (after.link_bytes - before.link_bytes) / reads,
-        "sent_bytes": (after.row["sent_bytes"] - before.row["sent_bytes"]) / reads,
+        "encodes": (after.encodes - before.encodes) / (after.reads - before.reads),
+        "answers": (after.answered - before.answered) / (after.frames - before.frames),
+        "link_bytes": (after.link_bytes - before.link_bytes) / (after.link_reads - before.link_reads),
     }
 
 
@@ -56,12 +65,13 @@ def test_300_viewers_are_one(tmp_path):
             fleet.open(relay, CROWD)
         crowded = cost(fleet, counters, RELAYS)
         print(f"for each picture captured, with 1 viewer: {alone}; with {3 * CROWD}: {crowded}")
-        assert crowded == pytest.approx(alone, rel=SAME)
-        assert crowded["encodes"] == pytest.approx(1, rel=SAME)
+        assert all(crowded[what] < NO_MORE * alone[what] for what in alone)
+        assert crowded["encodes"] < NO_MORE
+        assert crowded["answers"] < NO_MORE
         for relay in RELAYS:
             fleet.crowd(close=relay)
         eventually(lambda: fleet.programs["camera"].status()["cameras"][0]["state"] == "idle", "the camera is closed")
-        assert not Counted(fleet, counters).row["id"]
+        assert not Counted(fleet, counters).viewers
         fleet.open(RELAYS[0], 1)  # and it opens again
         fleet.mark()
         fleet.fresh(RELAYS[0])
