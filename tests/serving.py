@@ -122,7 +122,10 @@ class InThread:
 
     Attributes:
         url: Of the page.
+        server: The server itself; only `call()` may touch it.
     """
+
+    server: manyeyes.Server
 
     def __init__(self, *cameras: Any, **settings: object) -> None:
         self._cameras = cameras
@@ -142,8 +145,18 @@ class InThread:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         async with manyeyes.Server(*self._cameras, **self._settings) as server:
+            self.server = server
             self._started.set_result(server.url)
             await self._stop.wait()
+
+    def call(self, work: Callable[[manyeyes.Server], Any]) -> Any:
+        """Have something done on the server's event loop, and return its result; of a coroutine, what it returns."""
+
+        async def do() -> Any:
+            result = work(self.server)
+            return await result if asyncio.iscoroutine(result) else result
+
+        return asyncio.run_coroutine_threadsafe(do(), self._loop).result(LIMIT_S)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -58,7 +58,7 @@ def page() -> bytes:
     def lines(text: str) -> str:
         """Drop what only people read; a line of the script is never inside of a string that goes on."""
         stripped = (line.strip() for line in text.splitlines())
-        return "\n".join(line for line in stripped if line and not line.startswith("//"))
+        return "\n".join(line for line in stripped if line and not line.startswith(("//", "export {")))
 
     script = lines(read("page.js"))
     if "</" in script or any(line.count("`") % 2 for line in script.splitlines()):
@@ -68,6 +68,9 @@ def page() -> bytes:
     html = lines(read("index.html"))
     for tag, inlined in (
         ('<link rel="stylesheet" href="page.css">', f"<style>\n{style}\n</style>"),
+        # The list of cameras: a cam has one.
+        ('<link rel="stylesheet" href="fleet.css">\n', ""),
+        ('<script type="module" src="fleet.js"></script>\n', ""),
         ('<script type="module" src="page.js"></script>', f'<script type="module">\n{script}\n</script>'),
         ('href="icon.svg"', f'href="{icon}"'),
         ('src="icon.svg"', f'src="{icon}"'),

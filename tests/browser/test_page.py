@@ -230,7 +230,7 @@ def test_leads_from_camera_to_camera(new_tab: NewTab) -> None:
             tab.wait_text("#state", "Live")
             tab.wait("width => document.querySelector('#view').naturalWidth === width", width)
             tab.wait("name => document.querySelector('#name').textContent === name", name)
-            tab.wait("document.querySelectorAll('#cameras a').length === 3")
+            tab.wait("document.querySelectorAll('#cameras a').length === 4")
             assert tab.page.locator("#cameras [aria-current]").all_text_contents() == [name]
             watched = [camera["name"] for camera in get_json(serving.url + "status")["cameras"] if camera["viewers"]]
             assert name in watched
@@ -328,7 +328,7 @@ def test_phone_never_scrolls_sideways(new_tab: NewTab, options: dict[str, Any]) 
     with Serving(*(f"{name}=test:?size=640x480" for name in names)) as serving:
         tab = new_tab(**options)
         open_page(tab, serving.url)
-        tab.wait("document.querySelectorAll('#cameras a').length === 4")
+        tab.wait("document.querySelectorAll('#cameras a').length === 5")
         for step in ("as it opens", "with settings"):
             if step == "with settings":
                 tab.page.tap("#settings")

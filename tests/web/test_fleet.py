@@ -18,9 +18,10 @@ class FleetTest(unittest.IsolatedAsyncioTestCase):
             parsed(response),
             {
                 "cameras": [
-                    {"name": "front", "url": "cams/front/", "state": "idle"},
-                    {"name": "back", "url": "cams/back/", "state": "idle"},
-                ]
+                    {"name": "front", "url": "cams/front/", "state": "idle", "reason": ""},
+                    {"name": "back", "url": "cams/back/", "state": "idle", "reason": ""},
+                ],
+                "hint": "",
             },
         )
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .guarded import Guard
 
 MAX_AGE_MS = 86400000
+SHOWN = 12  # names in a message; there may be hundreds
 
 
 def peer(request: Request) -> str:
@@ -59,6 +60,7 @@ class Routes:
         notes: Returns what else `/status` shows beside the cameras.
         changed: Called with the camera's name, the changes and the peer after each change of settings.
         guard: Says who sees what; None: everybody sees everything.
+        hint: What the page says while there is no camera.
     """
 
     def __init__(
@@ -70,7 +72,9 @@ class Routes:
         notes: "Callable[[], dict[str, object]]" = dict,
         changed: "Callable[[str, dict[str, object], str], None] | None" = None,
         guard: "Guard | None" = None,
+        hint: str = "",
     ) -> None:
+        self.hint = hint
         self.cameras = cameras
         self._guard = guard
         self._stream = stream
@@ -172,8 +176,12 @@ class Routes:
 
     def no_camera(self, request: Request, name: "str | None") -> Response:
         """Return the answer for a camera that is not there."""
-        names = ", ".join([camera.name for camera in self.seen(request)])
-        return fault(404, f"no camera {name}: there is {names}" if names else "there is no camera")
+        seen = self.seen(request)
+        if not seen:
+            return fault(404, "there is no camera")
+        shown = ", ".join([camera.name for camera in seen[:SHOWN]])
+        more = len(seen) - SHOWN
+        return fault(404, f"no camera {name}: there is {shown}" + (f", and {more} more" if more > 0 else ""))
 
 
 def reply(body: "dict[str, object]", status: int = 200, more: "dict[str, str] | None" = None) -> Response:
@@ -213,6 +221,7 @@ def make_app(
     metrics: "Callable[[str], tuple[bytes, str]] | None" = None,
     changed: "Callable[[str, dict[str, object], str], None] | None" = None,
     guard: "Guard | None" = None,
+    hint: str = "",
 ) -> Microdot:
     """Return the app that serves these cameras.
 
@@ -226,6 +235,7 @@ def make_app(
         notes: See Routes.
         metrics: Returns the body and the Content-Type of `/metrics`, for what the client accepts; None: there is no such route.
         changed: See Routes.
+        hint: See Routes.
         guard: Asked before each route; see guarded.py.
     """
     app = Microdot()
@@ -233,7 +243,7 @@ def make_app(
         from .guarded import guarded_stream  # only now: a cam has none
 
         stream = guarded_stream(guard, stream)
-    routes = Routes(cameras, stream, version, notes=notes, changed=changed, guard=guard)
+    routes = Routes(cameras, stream, version, notes=notes, changed=changed, guard=guard, hint=hint)
     for prefix in ("", "/cams/<name>") if named else ("",):
         app.get(prefix + "/")(routes.index)
         for path in ("/stream.jpg", "/stream") if whole else ("/stream.jpg",):

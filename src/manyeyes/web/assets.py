@@ -12,7 +12,9 @@ _FOLDER = __file__.rsplit("/", 1)[0] + "/page/"
 _CONTENT_TYPES = {
     "index.html": "text/html; charset=utf-8",
     "page.css": "text/css; charset=utf-8",
+    "fleet.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
+    "fleet.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 

@@ -2,6 +2,7 @@
 
 from microdot import Microdot, Request, Response
 
+from ..aio.camera import Camera
 from ..aio.capture import LOST
 from ..core.errors import ManyeyesError
 from . import headers
@@ -10,6 +11,12 @@ from .app import Routes, fault, reply
 TYPE_CHECKING = False  # MicroPython has no typing; type checkers take this name for True
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def row(camera: Camera) -> "dict[str, object]":
+    """Return a camera's row in `/cams`: what a page that lists them needs, every few seconds."""
+    reason = camera.capture.reason if camera.capture is not None else ""
+    return {"name": camera.name, "url": f"cams/{camera.name}/", "state": camera.state, "reason": reason}
 
 
 def add_routes(app: Microdot, routes: Routes, metrics: "Callable[[str], tuple[bytes, str]] | None" = None) -> None:
@@ -26,11 +33,7 @@ def add_routes(app: Microdot, routes: Routes, metrics: "Callable[[str], tuple[by
 
     async def list_cameras(request: Request) -> Response:
         """Answer `/cams`."""
-        rows = [
-            {"name": camera.name, "url": f"cams/{camera.name}/", "state": camera.state}
-            for camera in routes.seen(request)
-        ]
-        return reply({"cameras": rows})
+        return reply({"cameras": [row(camera) for camera in routes.seen(request)], "hint": routes.hint})
 
     async def healthz(request: Request) -> Response:
         """Answer `/healthz`: whoever gets this reply knows that the event loop runs."""

@@ -6,10 +6,9 @@ const POLL_MS = 1000, ASK_MS = 5000, SNAPSHOT_MS = 20000, HIDE_MS = 1000, STALL_
 const root = document.documentElement;
 const $ = (id) => document.getElementById(id);
 const [view, last, stage, panel] = ['view', 'last', 'stage', 'panel'].map($);
-const onCameraPage = /\/cams\/[\w-]+\/[^/]*$/.test(location.pathname);
 const access = new URLSearchParams(location.search).get('token'); // what a cam with a `token` wants in each request
 
-let link = 'connecting'; // connecting, live, busy (it has no room for another viewer), retrying, paused
+let link = 'connecting'; // connecting, live, busy (it has no room for another viewer), gone (the camera), retrying, paused
 let problem = '';        // why it is retrying
 let camera = {};         // its row in the last /status
 let since;               // when it came into its state
@@ -21,19 +20,19 @@ let unknown = false;     // the camera has come to life since its settings were 
 let misses = 0;          // polls in a row that did not list our stream
 let progress = {};       // when our viewer last got a picture
 let backoff = BACKOFF_MS;
-let turn = 0, timer, polling, hidden, said;
+let turn = 0, timer, polling, hidden, said, held = '';
 
 const own = (url) => access === null ? url : `${url}${url.includes('?') ? '&' : '?'}token=${encodeURIComponent(access)}`;
 
-// Resolves to what `read` makes of the reply; throws an Error with words for people, the server's `allowed`, and
-// `later_s` where it is a 503 that says when to come again.
+// Resolves to what `read` makes of the reply; throws an Error with words for people, the reply's `status`, the server's
+// `allowed`, and `later_s` where it is a 503 that says when to come again.
 async function ask(url, options = {}, read = (reply) => reply.json(), abort = new AbortController()) {
   const late = setTimeout(() => abort.abort(), options.ms || ASK_MS);
   let told;
   try {
     const reply = await fetch(own(url), { cache: 'no-store', signal: abort.signal, ...options });
     if (reply.ok) return await read(reply);
-    told = { error: `the server answered ${reply.status}` };
+    told = { error: `the server answered ${reply.status}`, status: reply.status };
     if (reply.status === 503) told.later_s = +reply.headers.get('Retry-After');
     Object.assign(told, await reply.json());
   } catch { /* unreachable, too late, broken off or no JSON */ } finally {
@@ -101,7 +100,7 @@ async function look() {
     if (mine !== turn) return;
     reached = !!status;
     misses = 1; // perhaps another server comes back: then one look settles it
-    return retry(error.message, error.later_s, status && error.later_s ? 'busy' : 'retrying');
+    return retry(error.message, error.later_s, status && error.later_s ? 'busy' : !status && error.status === 404 ? 'gone' : 'retrying');
   }
   if (mine !== turn) return; // paused, or asked anew, meanwhile
   if (!reached) backoff = BACKOFF_MS;
@@ -113,7 +112,7 @@ async function look() {
   } else if (viewer && !stalled()) {
     misses = 0;
     backoff = BACKOFF_MS;
-    if (link !== 'live' || unknown) learn(status);
+    if (link !== 'live' || unknown) learn();
     link = 'live';
     again(POLL_MS);
   } else {
@@ -155,13 +154,25 @@ function pause() {
 }
 
 function resume() {
-  if (document.hidden) return pause();
+  if (document.hidden || held) return pause();
   clearTimeout(hidden?.timer);
   if (Date.now() - hidden?.at > HIDE_MS) pause(); // a phone may have slept before the timer could
   hidden = null;
   if (link === 'paused') link = 'connecting';
   if (!token) open();
   look();
+}
+
+// Shows no camera while there are words for why not; they stand where its state does. '' ends that.
+function hold(words, notice = null) {
+  if (held === words) return;
+  held = words;
+  said = notice;
+  if (words) {
+    camera = {};
+    pause();
+    draw();
+  } else if (document.readyState === 'complete') setTimeout(resume); // else when the page is shown
 }
 
 view.onerror = () => {
@@ -192,11 +203,11 @@ function write(id, text, warn = false) {
 
 function draw() {
   const { name, state, reason, capture_fps: fps, asked, viewers } = camera;
-  const lost = state === 'lost' && (link === 'live' || reached);
+  const lost = state === 'lost' && (link === 'live' || reached), off = link === 'retrying' || link === 'gone';
   root.dataset.connection = link;
   root.dataset.state = state || '';
   keep();
-  write('state', sentence(lost || link === 'live' ? state : link));
+  write('state', held || sentence(lost || link === 'live' ? state : link));
   if (state) {
     const width = camera.width || asked?.width, height = camera.height || asked?.height;
     const age_s = link === 'live' && viewer?.age_ms != null ? viewer.age_ms / 1000 : NaN;
@@ -205,8 +216,8 @@ function draw() {
     view.alt = `Live picture of ${name}`;
     write('name', name);
     write('resolution', width ? `${width} × ${height}` : '–');
-    write('fps', fps == null || link === 'retrying' ? '–' : `${fps.toFixed(1)} ${slow ? `of ${asked.fps} ` : ''}fps`, slow && link !== 'retrying');
-    write('viewers', link === 'retrying' ? '–' : `${viewers.length}`);
+    write('fps', fps == null || off ? '–' : `${fps.toFixed(1)} ${slow ? `of ${asked.fps} ` : ''}fps`, slow && !off);
+    write('viewers', off ? '–' : `${viewers.length}`);
     write('age', age_s >= 0 ? age_s > 90 ? `${Math.round(age_s / 60)} min old` : `${age_s.toFixed(age_s < 0.01 ? 3 : age_s < 1 ? 2 : 1)} s old` : '–', age_s > 1);
     if (width) root.style.setProperty('--ratio', `${width} / ${height}`);
   }
@@ -214,6 +225,7 @@ function draw() {
     || (lost ? [`Camera lost since ${since.toLocaleTimeString()}`, reason]
       : link === 'busy' ? [`The camera is busy: ${viewers.length} viewer${viewers.length === 1 ? '' : 's'}`, problem, 'warn busy']
       : link === 'retrying' ? ['Connection lost, retrying', problem, 'warn busy']
+      : link === 'gone' ? ['This camera is gone', 'It shows here again by itself when it comes back', 'warn']
       : state === 'starting' ? ['The camera is starting', reason, 'warn busy']
       : stage.hasAttribute('data-picture') ? [] : ['Connecting', '', 'busy']);
   write('notice-title', title || '');
@@ -221,7 +233,7 @@ function draw() {
   $('notice').className = title ? `on ${mood}` : '';
 }
 
-// ---- learnt once per connection, and when the camera comes: the other cameras, and the settings
+// ---- learnt once per connection, and when the camera comes: its settings
 
 function make(tag, properties, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
@@ -229,17 +241,9 @@ function make(tag, properties, ...children) {
   return node;
 }
 
-async function learn({ cameras }) {
+async function learn() {
   unknown = false;
-  const config = await ask('config').catch(() => ({}));
-  const list = onCameraPage ? (await ask('../../cams').catch(() => ({}))).cameras || [] : cameras;
-  $('cameras').hidden = list.length < 2;
-  $('cameras').replaceChildren(...list.map(({ name }) => {
-    const a = make('a', { href: own(`${onCameraPage ? '../' : 'cams/'}${name}/`), textContent: name });
-    if (name === camera.name) a.setAttribute('aria-current', 'page');
-    return a;
-  }));
-  build(config);
+  build(await ask('config').catch(() => ({})));
 }
 
 let fields = [], queue = Promise.resolve();
@@ -374,3 +378,5 @@ document.onkeydown = (event) => {
   if (event.key === 'f' || (event.key === 'Escape' && root.dataset.full === 'window')) full();
   if (event.key === 's') $('snapshot').click();
 };
+
+export { ask, hold, make, own, sentence };
