@@ -669,8 +669,8 @@ def test_a_camera_that_is_added_is_like_the_others():
             added = server.add("late=" + SMALL)
             assert added is server.cameras[1]
             assert (await get_json(server, "/cams"))["cameras"] == [
-                {"name": "first", "url": "cams/first/", "state": "idle", "reason": ""},
-                {"name": "late", "url": "cams/late/", "state": "idle", "reason": ""},
+                {"name": "first", "url": "cams/first/", "state": "idle", "reason": "", "gone": False},
+                {"name": "late", "url": "cams/late/", "state": "idle", "reason": "", "gone": False},
             ]
             assert (await get(server, "/cams/late/snapshot.jpg"))[0] == 200
             assert [row["name"] for row in (await get_json(server, "/status"))["cameras"]] == ["first", "late"]

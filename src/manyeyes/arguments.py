@@ -24,7 +24,7 @@ A SOURCE is
   screen:                  an X screen (screen::0.0+100,200?size=640x480&fps=30)
   zenoh:manyeyes/SITE/CAM  a camera of another machine that runs --publish SITE
 Write NAME=SOURCE to name a camera; without a SOURCE the first camera of this machine is shown,
-or the test pattern where there is none.
+or the test pattern where there is none; with --discover, what is found.
 """
 
 EXAMPLES = """\
@@ -39,6 +39,7 @@ examples:
   manyeyes front=/dev/video0 --publish yard --listen tcp/0.0.0.0:7447 --open
   manyeyes zenoh:manyeyes/yard/front --connect tcp/192.168.1.20:7447
                                             the same camera on another machine
+  manyeyes --discover --open                every camera that is published in this network
 
 then look at
   /                     the page: live picture, state, settings
@@ -183,6 +184,11 @@ def build_parser() -> Parser:
     machines.add_argument(
         "--publish", nargs="?", const="", metavar="SITE",
         help="let other machines view these cameras, as zenoh:manyeyes/SITE/NAME (default: this machine's name)",
+    )  # fmt: skip
+    machines.add_argument(
+        "--discover", nargs="?", const="manyeyes/**", metavar="PATTERN",
+        help="show every camera that other machines publish, while this runs; PATTERN says which, "
+             "as 'manyeyes/yard/*' (default: manyeyes/**)",
     )  # fmt: skip
     machines.add_argument("--connect", action="append", metavar="ENDPOINT", default=[],
                           help="another machine, as tcp/HOST:7447 or tls/HOST:7447; may be given again")  # fmt: skip

@@ -60,7 +60,8 @@ def _serve(parsed: argparse.Namespace) -> int:
 
     settings = loaded.settings
     if "cameras" not in loaded.origins:
-        settings = settings.model_copy(update={"cameras": parse_cameras([default_source()])})
+        found_here = [default_source()] if settings.discover is None else []
+        settings = settings.model_copy(update={"cameras": parse_cameras(found_here)})
     logs.set_up(settings.log_format, parsed.verbose, sys.stderr)
     for note in loaded.notes:
         log.warning("%s", note)

@@ -91,6 +91,7 @@ class Settings(PictureSettings):
     allowed_hosts: tuple[str, ...] = ()
     cors: tuple[str, ...] = ()
     publish: str | None = None
+    discover: str | None = None
     connect: tuple[str, ...] = ()
     listen: tuple[str, ...] = ()
     relay_ca: str | None = None

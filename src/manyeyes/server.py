@@ -3,8 +3,6 @@
     sources ─ capture ─ encoder ─ hub ─┬─ delivery (raw sockets)
                                        └─ web (routes, snapshot, status)
 
-Longer than 400 lines because every part has a few lines here, and its order of start and end is one piece of reasoning.
-
 For programs: `Server(hub_or_source, ...)` is an async context manager. For the command line: `serve()`.
 """
 
@@ -42,6 +40,7 @@ from .sources import refuse_bad
 from .web.app import fault, make_app
 
 if TYPE_CHECKING:
+    from .discovered import Discovered
     from .relay.node import Node
 
 log = logging.getLogger("manyeyes")
@@ -98,6 +97,7 @@ class Server:
         self._node: Node | None = None
         self._given: list[socket.socket] = []  # listening already, by systemd
         self._host = self.settings.host
+        self._discovered: Discovered | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings, socks: list[socket.socket] | None = None) -> "Server":
@@ -144,6 +144,10 @@ class Server:
         guard.listens_on(self._listener.address[1])
         for camera in self.cameras:
             camera.start()
+        if node is not None and settings.discover is not None:
+            from .discovered import Discovered  # here, so that a server that discovers nothing needs nothing of it
+
+            self._discovered = Discovered(self.cameras, self.add, self.remove, node)
 
     def check(self) -> "tuple[Guard, Node | None]":
         """Judge what can be judged before anything is opened; return who lets requests in, and the part in the relay.
@@ -160,7 +164,13 @@ class Server:
             **{field: getattr(settings, f"relay_{field}") for field in relay.Credentials.__slots__}
         )
         node = relay.make_node(
-            self.cameras, settings.publish, settings.connect, settings.listen, settings.open, credentials
+            self.cameras,
+            settings.publish,
+            settings.connect,
+            settings.listen,
+            settings.open,
+            credentials,
+            settings.discover,
         )
         return guard, node
 
@@ -179,8 +189,16 @@ class Server:
         def notes() -> dict[str, object]:
             return {"listener": limits.status(), **(self._node.status() if self._node is not None else {})}
 
+        discover = settings.discover
         app = make_app(
-            self.cameras, stream, __version__, notes=notes, metrics=metrics.text, changed=log_change, guard=guard
+            self.cameras,
+            stream,
+            __version__,
+            notes=notes,
+            metrics=metrics.text,
+            changed=log_change,
+            hint=f"It waits for cameras that other machines publish as {discover}." if discover is not None else "",
+            guard=guard,
         )
         guard.add_routes(app)
         return Service(app, guard.unread, limits, Proxies(settings.trusted_proxies), base_path(settings.base_path))
@@ -249,6 +267,7 @@ class Server:
             sock.close()
         node, self._node = self._node, None
         guard, self._guard = self._guard, None
+        discovered, self._discovered = self._discovered, None
         try:
             if listener is not None:
                 await listener.aclose()
@@ -258,6 +277,8 @@ class Server:
             try:
                 if node is not None:
                     await node.aclose()
+                if discovered is not None:
+                    await discovered.aclose()
             finally:
                 for camera in [*self.cameras, *self._leaving]:
                     await camera.aclose()
@@ -314,7 +335,8 @@ async def serve(settings: Settings, announce: Callable[[str], object]) -> None:
     # The signals first: who reads the line below may send one at once.
     with stop_signals() as stop:
         async with Server.from_settings(settings, inherited()) as server:
-            names = ",".join(camera.name for camera in server.cameras)
+            found = [settings.discover] if settings.discover is not None else []
+            names = ",".join([*(camera.name for camera in settings.cameras), *found])
             announce(f"manyeyes: serving {names} at {server.url}")
             if settings.open or settings.users is not None:
                 for one in server.urls:

@@ -13,7 +13,9 @@ from tests.serving import InThread, Serving, eventually, get_json, numbered
 NewTab = Callable[..., Tab]
 
 MANY = [f"cam-{number}=test:?size=128x96&fps=30" for number in range(9)]
-SHOWN = "Array.from(document.querySelectorAll('.tile img'), (image) => image.naturalWidth).filter((width) => width).length"
+SHOWN = (
+    "Array.from(document.querySelectorAll('.tile img'), (image) => image.naturalWidth).filter((width) => width).length"
+)
 
 
 def states(serving: InThread) -> Any:
@@ -166,7 +168,9 @@ def test_wall_on_a_phone(new_tab: NewTab, options: dict[str, Any]) -> None:
         width, room = tab.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert width <= room == options["viewport"]["width"]
         first, second = (tab.page.locator(".tile").nth(number).bounding_box() for number in (0, 1))
-        assert first and second and first["y"] == second["y"], "two beside each other"
+        assert first is not None
+        assert second is not None
+        assert first["y"] == second["y"], "two beside each other"
         tab.page.locator(".tile").first.tap()
         tab.wait_text("#state", "Live")
         width, room = tab.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")

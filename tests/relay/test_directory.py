@@ -115,14 +115,41 @@ def test_patterns_that_mean_the_same_camera():
         wide, narrow = directory.watch(ALL), directory.watch(KEY, told.append)
         network.say(KEY, WAY)
         await settle()
-        assert told == []
         network.say(KEY, WAY, pattern=KEY)
         await settle()
-        assert told == [KEY]
+        assert told == [KEY, KEY]  # whoever heard of it
         wide.close()
         assert directory.ways(KEY) == [WAY]
         narrow.close()
         assert directory.ways(KEY) == []
+
+    bench(main)
+
+
+def test_each_pattern_is_told_when_the_last_one_has_lost_a_way():
+    async def main(network, directory):
+        network.tokens.add(format_token(KEY, WAY))  # it comes again, below
+        told = {ALL: [], KEY: []}
+        watches = [directory.watch(pattern, lambda key, pattern=pattern: told[pattern].append(key)) for pattern in told]
+        other = directory.watch("manyeyes/hall/*", told.setdefault("hall", []).append)
+        for pattern in (ALL, KEY):
+            network.say(KEY, WAY, pattern=pattern)
+        await settle()
+        for first, last in ((ALL, KEY), (KEY, ALL)):
+            network.say(KEY, WAY, there=False, pattern=first)
+            await settle()
+            assert directory.ways(KEY) == [WAY]
+            for pattern in (ALL, KEY):
+                told[pattern].clear()
+            network.say(KEY, WAY, there=False, pattern=last)
+            await settle()
+            assert directory.ways(KEY) == []
+            assert told == {ALL: [KEY], KEY: [KEY], "hall": []}
+            for pattern in (ALL, KEY):
+                network.say(KEY, WAY, pattern=pattern)
+            await settle()
+        for watch in [*watches, other]:
+            watch.close()
 
     bench(main)
 

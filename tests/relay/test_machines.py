@@ -40,8 +40,8 @@ def far(endpoint):
 class Eye:
     """A viewer of a stream, in the test's own thread."""
 
-    def __init__(self, server):
-        self._response = urllib.request.urlopen(server.url + "stream.jpg", timeout=LIMIT_S)
+    def __init__(self, server, path=""):
+        self._response = urllib.request.urlopen(f"{server.url}{path}stream.jpg", timeout=LIMIT_S)
         self._parser = MultipartParser("frame")
         self._parts = []
 

@@ -18,8 +18,8 @@ class FleetTest(unittest.IsolatedAsyncioTestCase):
             parsed(response),
             {
                 "cameras": [
-                    {"name": "front", "url": "cams/front/", "state": "idle", "reason": ""},
-                    {"name": "back", "url": "cams/back/", "state": "idle", "reason": ""},
+                    {"name": "front", "url": "cams/front/", "state": "idle", "reason": "", "gone": False},
+                    {"name": "back", "url": "cams/back/", "state": "idle", "reason": "", "gone": False},
                 ],
                 "hint": "",
             },

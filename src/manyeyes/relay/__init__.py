@@ -52,13 +52,14 @@ def make_node(
         option = "connect" if connect else "listen" if listen else credentials.given
         if option:
             shown = option.replace("_", "-")
-            message = f"--{shown}: nothing is published and nothing viewed: add --publish, or zenoh:KEY as a source"
-            raise ConfigError(message, option)
+            words = "nothing is published and nothing viewed: add --publish, --discover, or zenoh:KEY as a source"
+            raise ConfigError(f"--{shown}: {words}", option)
         return None
     try:
         from .node import Node
     except ModuleNotFoundError as error:
-        raise ConfigError(f"--publish: {_missing(error)}", "publish") from error
+        option = "discover" if publish is None else "publish"
+        raise ConfigError(f"--{option}: {_missing(error)}", option) from error
     return Node(cameras, publish, connect, listen, open, credentials, discover)
 
 

@@ -112,12 +112,16 @@ def camera_key(site: str, camera: str) -> str:
 
 
 def refuse_strangers(
-    publishes: bool, connect: "tuple[str, ...]", listen: "tuple[str, ...]", credentials: "Credentials"
+    publishes: bool,
+    connect: "tuple[str, ...]",
+    listen: "tuple[str, ...]",
+    credentials: "Credentials",
+    discovers: bool = False,
 ) -> None:
-    """Refuse what would let anybody watch, for whoever did not say that this is meant.
+    """Refuse what would let anybody watch, or show what he likes, for whoever did not say that this is meant.
 
     Raises:
-        ConfigError: If other machines can reach a camera by these settings, and need no credentials for it.
+        ConfigError: If other machines can reach a camera, or add one, by these settings, and need no credentials for it.
     """
     why = ""
     beyond = [one for one in listen if not is_loopback(one) and not credentials.guards(one, "listen")]
@@ -127,6 +131,10 @@ def refuse_strangers(
         why = "--publish shows the cameras to whoever is behind --connect"
     elif publishes and not connect and not listen and not credentials.guards("", "listen"):
         why = "--publish shows the cameras to everybody in this network"
+    elif discovers and any(not is_loopback(one) and not credentials.guards(one, "connect") for one in connect):
+        why = "--discover shows whatever is published behind --connect"
+    elif discovers and not connect and not listen and not credentials.guards("", "listen"):
+        why = "--discover shows whatever anybody in this network publishes"
     if why:
         allowed = "credentials (--relay-users, or tls/ with --relay-ca), --open, or endpoints on loopback"
         raise ConfigError(

@@ -8,6 +8,7 @@ to the event loop; what crosses is which keys have changed, and there are not mo
 import asyncio
 import contextlib
 import logging
+import re
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -163,11 +164,13 @@ class Directory:
         """Tell everybody what has changed."""
         with self._lock:
             changed, self._changed = self._changed, set()
-        for text, key in changed:
-            pattern = self._patterns.get(text)
-            for watch in list(pattern.watches) if pattern is not None else ():
-                watch.on_change(key)
-        for key in {key for _, key in changed}.intersection(self._waiting):
+        keys = {key for _, key in changed}
+        # A way is known until the last pattern that heard of it has lost it: so all of them are told.
+        for key in keys:
+            for pattern in [one for text, one in self._patterns.items() if text == key or one.means(key)]:
+                for watch in list(pattern.watches):
+                    watch.on_change(key)
+        for key in keys.intersection(self._waiting):
             if self.ways(key):
                 for future in self._waiting[key]:
                     if not future.done():
@@ -200,8 +203,15 @@ class _Pattern:
         self.loop = loop
         self.watches: list[Watch] = []
         self._directory = directory
+        # A key has no other characters than these; one without a * is compared as it is, which is quicker.
+        expression = text.replace("**", ".+").replace("*", "[^/]+") if "*" in text else ""
+        self._expression = re.compile(expression) if expression else None
         self._declared: Future[Any] | None = None
         self._gone: deque[str] = deque(maxlen=MAX_GONE)
+
+    def means(self, key: str) -> bool:
+        """Say whether this is a pattern with a * and means this camera, too."""
+        return self._expression is not None and self._expression.fullmatch(key) is not None
 
     def again(self, token: str, there: bool) -> bool:
         """Note a token that has come or gone; return whether it comes after it went.

@@ -53,10 +53,10 @@ class Node:
             for endpoint in endpoints:
                 check_endpoint(endpoint, option)
         credentials.check(connect, listen)
-        if not open:
-            refuse_strangers(publish is not None, connect, listen, credentials)
-        self._network = Network(connect, listen, publish is not None, credentials)
         self._pattern = check_pattern(discover, "--discover") if discover is not None else None
+        if not open:
+            refuse_strangers(publish is not None, connect, listen, credentials, discover is not None)
+        self._network = Network(connect, listen, publish is not None, credentials)
         self._discover: Discover | None = None
         self._opened = False
         self._connects = bool(connect)
@@ -113,10 +113,26 @@ class Node:
         if watch is not None:
             watch.close()
 
-    def discover(self, on_camera: Callable[[str], object], may_forget: Callable[[str], bool]) -> None:
-        """Look for cameras from now on, if that was asked for; for the arguments see `Discover`."""
+    def discover(
+        self,
+        on_camera: Callable[[str], object],
+        may_forget: Callable[[str], bool],
+        on_change: Callable[[str, bool], object],
+    ) -> None:
+        """Look for cameras from now on, if that was asked for.
+
+        Args:
+            on_camera: See `Discover`.
+            may_forget: See `Discover`.
+            on_change: Called with a camera's key and whether it is there.
+        """
         if self._pattern is not None and self._discover is None:
-            self._discover = Discover(self._network.directory, self._pattern, on_camera, may_forget)
+            directory = self._network.directory
+
+            def on_ways(key: str) -> None:
+                on_change(key, bool(directory.ways(key)))
+
+            self._discover = Discover(directory, self._pattern, on_camera, may_forget, on_ways)
 
     async def _look(self) -> None:
         """Tell of a machine that came later and refuses us."""

@@ -78,6 +78,7 @@ class RelaySource(Source):
         refused: Answers that broke the protocol.
         changes: How often another run of the publisher answered than before.
         offset: What is known about the other machine's clock.
+        gone: Whether it is known that nobody publishes it now; for whoever lists cameras.
     """
 
     permanent = False
@@ -95,6 +96,7 @@ class RelaySource(Source):
         self.changes = 0
         self.passes_on = passes_on
         self.offset = Offset()
+        self.gone = False
         self._clock = clock
         self._asker: Asker | None = None
         self._route: Route | None = None

@@ -15,8 +15,15 @@ if TYPE_CHECKING:
 
 def row(camera: Camera) -> "dict[str, object]":
     """Return a camera's row in `/cams`: what a page that lists them needs, every few seconds."""
-    reason = camera.capture.reason if camera.capture is not None else ""
-    return {"name": camera.name, "url": f"cams/{camera.name}/", "state": camera.state, "reason": reason}
+    capture = camera.capture
+    return {
+        "name": camera.name,
+        "url": f"cams/{camera.name}/",
+        "state": camera.state,
+        "reason": capture.reason if capture is not None else "",
+        # Of another machine's camera, which may be idle here because nobody watches.
+        "gone": capture is not None and getattr(capture.source, "gone", False),
+    }
 
 
 def add_routes(app: Microdot, routes: Routes, metrics: "Callable[[str], tuple[bytes, str]] | None" = None) -> None:

@@ -46,7 +46,7 @@ function show({ cameras, hint }) {
     }
   }
   const shown = here || (view === 'live' && cameras[0].name);
-  const links = many ? [] : cameras.map(({ name, url, state }) => link(name, base + url, name === shown, state));
+  const links = many ? [] : cameras.map(({ name, url, state, gone }) => link(name, base + url, name === shown, gone ? 'lost' : state));
   if (cameras.length > 1) links.unshift(link(many ? `All ${cameras.length}` : 'All', `${base}?all`, view === 'wall'));
   nav.hidden = view === 'wall' || (cameras.length < 2 && cameras[0]?.name === shown) || !cameras.length;
   // Only what has changed: focus stays, and nothing flickers.
