@@ -64,6 +64,7 @@ def test_the_judge_sees_what_is_wrong(new_tab: NewTab) -> None:
     with Serving("test:?size=640x480&fps=10") as serving:
         tab = new_tab(**DESKTOP)
         open_page(tab, serving.url)
+        tab.page.wait_for_selector("#settings")  # it is there once they are known
         tab.page.evaluate("() => { document.querySelector('#view').alt = null; view.removeAttribute('alt'); }")
         tab.page.evaluate(
             "() => { document.querySelector('#settings').style.color = '#888'; settings.textContent = ''; }"
