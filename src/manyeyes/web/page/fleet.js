@@ -61,7 +61,8 @@ async function look() {
   if (document.hidden) return;
   try {
     show(await ask(`${base}cams`));
-  } catch {
+  } catch ({ status }) {
+    if (status >= 400 && status < 500) return hold(''); // the list is not for us: who came by a link sees one camera
     hold(view === 'wall' ? 'No answer' : ''); // the page itself tries again, and says so
   }
   timer = setTimeout(look, LIST_MS);
