@@ -12,7 +12,7 @@ from manyeyes.access import passwords, sessions, throttle
 from manyeyes.aio import camera
 from manyeyes.arguments import parse
 from manyeyes.config import Settings
-from manyeyes.delivery import connection, http, limits, listener, tls, transport, viewers
+from manyeyes.delivery import connection, http, limits, listener, tls, transport, turns, viewers
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -131,6 +131,7 @@ def test_limits_in_the_documents_are_those_of_the_code() -> None:
         f"viewers of a camera are in, together | {limits.IN_FLIGHT_BYTES >> 20} MiB |",
         f"`Retry-After: {limits.RETRY_S}`",
         f"while {listener.REFUSALS} others are at it",
+        f"Requests are answered {turns.EACH_ROUND} at a time",
         *(f"`{reason}`" for reason in limits._REASONS.values()),
         f"| pieces of a response | {connection.WRITE_S:g} s each |",
         f"no more than {viewers.NOTSENT_LOWAT_BYTES >> 10} KiB of unsent bytes",

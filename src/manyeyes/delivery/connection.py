@@ -22,6 +22,7 @@ from .http import Head, find_end, parse_head, response_head
 from .limits import RETRY_S, TOO_MANY, Limits, Place
 from .proxy import Proxies, below, forwarded
 from .transport import StreamSocket, Transport
+from .turns import Turns
 
 if TYPE_CHECKING:
     from ..aio.compat import Clock
@@ -79,6 +80,7 @@ class Service:
         self.proxies = proxies or Proxies()
         self.base = base
         self.clock = clock
+        self.turns = Turns()
 
     def refusal(self, error: RequestError, instead: Mapping[str, Any] | None = None) -> Response:
         """Return the answer to what is refused.
@@ -171,6 +173,7 @@ class Connection:
             if head is None:
                 return False
             body = await self._read_body(head)
+            await self._service.turns.take()
             request = self._request(head, body)
         except RequestError as error:
             self._service.limits.count_error(error)
