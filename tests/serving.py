@@ -70,15 +70,15 @@ def numbered(counter: int, width: int = 320, height: int = 240) -> bytes:
 
 
 class Serving:
-    """`manyeyes serve` with these arguments, as its users run it.
+    """`manyeyes serve` with these arguments, as its users run it; or another command that has pages.
 
     Attributes:
         url: Of the page, once it serves.
         port: The same server's port.
     """
 
-    def __init__(self, *arguments: str, port: int = 0) -> None:
-        command = [sys.executable, "-m", "manyeyes", "serve", *arguments, "--port", str(port)]
+    def __init__(self, *arguments: str, port: int = 0, name: str = "serve") -> None:
+        command = [sys.executable, "-m", "manyeyes", name, *arguments, "--port", str(port)]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed in __exit__; a pipe that nobody reads would fill up
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, text=True
@@ -87,7 +87,7 @@ class Serving:
     def __enter__(self) -> Self:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        if "serving" not in line:
+        if not line.startswith("manyeyes: "):
             self.__exit__(None, None, None)
             raise AssertionError(f"it does not serve: {line}{self.log}")
         self.url = line.split()[-1]

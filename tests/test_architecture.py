@@ -35,23 +35,28 @@ LADDER: dict[str, set[str]] = {
     "cameras": {*_BOXES, *_AIO, "config", "camera_log"},
     "server": {"cameras", *_BOXES, *_AIO, "config", "logs", "camera_log", "discovered"},
     "discovered": {"relay", *_AIO},
-    "arguments": {"config", *_AIO},
+    "arguments": {"arguments_relay", "config", *_AIO},
     "arguments_access": {"arguments"},
     "arguments_watching": {"arguments"},
     "arguments_config": {"arguments"},
+    "arguments_relay": set(),
+    "arguments_router": {"arguments", "arguments_relay", "config"},
     "progress": set(),  # a line on a terminal
     "probe": {"sources", "progress", *_AIO},  # a client, beside the server
     "record": {"progress", *_AIO},  # what becomes of a hub's frames, for one command
     "commands": {"server", "cameras", "probe", "record", *_BOXES, *_AIO, "config"},
+    "router": {"server", "cameras", *_BOXES, *_AIO, "config"},
     "cli": {
         "access",
         "arguments_access",
         "arguments",
         "arguments_watching",
         "arguments_config",
+        "arguments_router",
         "config_layers",
         "config_show",
         "commands",
+        "router",
         "progress",
         "server",
         "config",
@@ -95,6 +100,8 @@ WHY_LONG = re.compile(r"(longer than|above|over) 400 lines\W+(because|for|since|
 NO_OWN_TEST = {
     "arguments.py": "tests/test_cli.py: the command line as a whole",
     "arguments_access.py": "tests/access/test_command.py and tests/test_cli.py: as their commands",
+    "arguments_relay.py": "tests/test_cli.py: in the commands that have them",
+    "arguments_router.py": "tests/test_cli.py: as the other commands",
     "arguments_config.py": "tests/test_config_layers.py: as the command",
     "arguments_watching.py": "tests/probe/test_command.py and tests/record/test_command.py: as their commands",
     "delivery/lanes.py": "tests/delivery/test_viewers.py: the viewers that are in them",

@@ -19,6 +19,7 @@ import simplejpeg
 
 from manyeyes import __version__, commands
 from manyeyes import arguments as parsers
+from manyeyes import arguments_router as router_parsers
 from manyeyes.arguments import build_parser, parse, parse_run
 from manyeyes.cli import COMMANDS, main, settings_from
 from manyeyes.config import Settings
@@ -392,14 +393,14 @@ def test_help_names_every_option_and_fits_a_terminal(capsys, monkeypatch):
     assert destinations - set(Settings.model_fields) == {"help", "version", "verbose", "sources", "config"}
 
 
-@pytest.mark.parametrize("command", ["run", "sources", "snapshot"])
+@pytest.mark.parametrize("command", ["router", "run", "sources", "snapshot"])
 def test_help_of_the_other_commands(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    for action in getattr(parsers, f"build_{command}_parser")()._actions:
+    for action in getattr(router_parsers if command == "router" else parsers, f"build_{command}_parser")()._actions:
         assert all(option in text for option in action.option_strings)
     assert max(len(line) for line in text.splitlines()) <= 100
     document = Path(__file__).parent.parent / "docs" / "command-line.md"

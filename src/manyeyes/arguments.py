@@ -7,6 +7,7 @@ import argparse
 from typing import NoReturn
 
 from . import __version__
+from .arguments_relay import add_endpoints, add_relay_credentials
 from .config import Settings
 
 DESCRIPTION = """\
@@ -190,14 +191,8 @@ def build_parser() -> Parser:
         help="show every camera that other machines publish, while this runs; PATTERN says which, "
              "as 'manyeyes/yard/*' (default: manyeyes/**)",
     )  # fmt: skip
-    machines.add_argument("--connect", action="append", metavar="ENDPOINT", default=[],
-                          help="another machine, as tcp/HOST:7447 or tls/HOST:7447; may be given again")  # fmt: skip
-    machines.add_argument(
-        "--listen", action="append", metavar="ENDPOINT", default=[],
-        help="where other machines connect to, as tcp/0.0.0.0:7447; may be given again; "
-             "with neither, machines in one network find each other",
-    )  # fmt: skip
-    _add_relay_credentials(serve)
+    add_endpoints(machines)
+    add_relay_credentials(serve)
     add_picture(serve)
     camera = serve.add_argument_group("camera")
     camera.add_argument(
@@ -232,25 +227,6 @@ def build_parser() -> Parser:
     )
     serve.add_argument("-v", "--verbose", action="store_true", help="log more, to stderr")
     return serve
-
-
-def _add_relay_credentials(parser: Parser) -> None:
-    """Add the options about who may view and publish, for every command with a part in the relay."""
-    group = parser.add_argument_group("many machines: who may connect (docs/many-machines.md)")
-    for option, metavar, text in (
-        ("--relay-ca", "FILE", "the CA of tls/ endpoints; who listens demands a certificate of it"),
-        ("--relay-cert", "FILE", "this machine's certificate"),
-        ("--relay-key", "FILE", "its key"),
-        ("--relay-user", "NAME", "name of this machine for those it connects to"),
-        ("--relay-password-file", "FILE", "a file with its password"),
-        ("--relay-users", "FILE", "who may connect here: lines NAME:PASSWORD"),
-    ):
-        group.add_argument(option, metavar=metavar, help=text)
-    group.add_argument(
-        "--relay-allow", action="append", metavar="NAME=PATTERN[,PATTERN]", default=[],
-        help="what a user, or a certificate of this name, may view, as manyeyes/SITE/*; also config:PATTERN, "
-             "publish:PATTERN; others may nothing then; may be given again",
-    )  # fmt: skip
 
 
 def add_picture(parser: Parser) -> None:
@@ -344,7 +320,10 @@ def build_run_parser() -> Parser:
     run.add_argument("script", metavar="SCRIPT.py", help="the script, as on a cam's /flash/main.py")
     run.add_argument("--source", help=f"what its sensor sees; default: this machine's camera, or {RUN_SOURCE}")
     run.add_argument(
-        "--port", type=_port, metavar="N", help="let its server listen here, whatever it says; 0 picks a free port"
+        "--port",
+        type=port_number,
+        metavar="N",
+        help="let its server listen here, whatever it says; 0 picks a free port",
     )
     run.add_argument(
         "--open",
@@ -355,7 +334,8 @@ def build_run_parser() -> Parser:
     return run
 
 
-def _port(text: str) -> int:
+def port_number(text: str) -> int:
+    """Return a port; for `type=`."""
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r}: expected 0 to 65535")
     return int(text)

@@ -16,6 +16,7 @@ from . import logs
 from .arguments import RUN_SOURCE, parse, parse_run, parse_snapshot, parse_sources
 from .arguments_access import parse_link, parse_passwd
 from .arguments_config import parse_config
+from .arguments_router import parse_router
 from .arguments_watching import parse_probe, parse_record
 from .config import Settings, parse_cameras, parse_controls, validated
 from .config_layers import Loaded, load
@@ -169,6 +170,15 @@ def _record(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _router(parsed: argparse.Namespace) -> int:
+    from .router import route
+
+    given = {key: value for key, value in vars(parsed).items() if key in Settings.model_fields and value is not None}
+    patterns = tuple(parsed.patterns or ["manyeyes/**"])
+    asyncio.run(route(patterns, validated(**given), parsed.port is not None, _say))
+    return 0
+
+
 class Command(NamedTuple):
     """One command: what it is for; what reads its command line, its name included; what does it: the exit code."""
 
@@ -187,6 +197,7 @@ COMMANDS = {
     "passwd": Command("say who may see and change what", parse_passwd, _passwd),
     "link": Command("make a URL that shows one camera for a while", parse_link, _link),
     "config": Command("judge settings, or show those that hold, and where from", parse_config, _config),
+    "router": Command("pass cameras of other machines on", parse_router, _router),
     "run": Command("run a camera's MicroPython script on this machine", parse_run, _run),
 }
 

@@ -98,6 +98,7 @@ class Server:
         self._given: list[socket.socket] = []  # listening already, by systemd
         self._host = self.settings.host
         self._discovered: Discovered | None = None
+        self.notes: Callable[[], dict[str, object]] = dict
 
     @classmethod
     def from_settings(cls, settings: Settings, socks: list[socket.socket] | None = None) -> "Server":
@@ -160,9 +161,7 @@ class Server:
             refuse_unguarded(settings.host, settings.users, settings.open, settings.tls_cert is not None)
         origins = Origins(settings.host, settings.allowed_hosts, settings.cors)
         guard = make_guard(settings.users, origins, fault, lambda: [camera.name for camera in self.cameras])
-        credentials = relay.Credentials(
-            **{field: getattr(settings, f"relay_{field}") for field in relay.Credentials.__slots__}
-        )
+        credentials = relay.Credentials.of(settings)
         node = relay.make_node(
             self.cameras,
             settings.publish,
@@ -187,7 +186,7 @@ class Server:
         )
 
         def notes() -> dict[str, object]:
-            return {"listener": limits.status(), **(self._node.status() if self._node is not None else {})}
+            return {"listener": limits.status(), **(self._node.status() if self._node is not None else self.notes())}
 
         discover = settings.discover
         app = make_app(

@@ -15,8 +15,11 @@ from manyeyes.aio.capture import Capture
 from manyeyes.aio.hub import Hub
 from manyeyes.aio.source import Source
 from manyeyes.encoders import HostEncoder
+from manyeyes.relay.credentials import Credentials
+from manyeyes.relay.membership import Membership
 from manyeyes.relay.network import Network
 from manyeyes.relay.publisher import Publisher
+from manyeyes.relay.router import Router
 from manyeyes.relay.source import RelaySource
 from manyeyes.testing import FakeEncoder
 from tests.serving import free_port
@@ -71,6 +74,44 @@ async def ask(session: zenoh.Session, selector: str, payload: bytes | None = Non
         ]
 
     return await asyncio.to_thread(work)
+
+
+class Passing:
+    """A machine that passes cameras on.
+
+    Attributes:
+        endpoint: Where it listens.
+        network: Its session.
+        router: What passes them on.
+    """
+
+    def __init__(self, *connect: str, patterns: tuple[str, ...] = ("manyeyes/**",), endpoint: str = "") -> None:
+        self.endpoint = endpoint or free_endpoint()
+        self.cameras: list[Camera] = []
+        membership = Membership(True, connect, (self.endpoint,), False, Credentials())
+        self.network = membership.network
+        self.router = Router(patterns, membership, self._make)
+
+    def _make(self, name: str, key: str) -> Camera:
+        self.cameras.append(camera_of(RelaySource(key, Network()), name))
+        return self.cameras[-1]
+
+    async def __aenter__(self) -> Self:
+        await self.router.start()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.router.aclose()
+
+    @property
+    def routes(self) -> Any:
+        """What `/status` shows of what is passed on."""
+        return self.router.status()["relay"]["routes"]  # type: ignore[index]
+
+    def path(self, key: str) -> list[str]:
+        """Return the sessions on the way to a camera and on to its askers; [] where it is not announced."""
+        (row,) = [row for row in self.routes if row["key"] == key] or [{"path": None}]
+        return row["path"].split("-")[1:] if row["path"] else []
 
 
 class Site:

@@ -37,6 +37,13 @@ def test_a_silent_way_is_left_alone_while_there_is_another():
     assert route.choose(AVOID_US + 1) == NEAR
 
 
+def test_who_passes_on_keeps_to_what_it_has_announced():
+    route = Route(FakeDirectory(DIRECT, NEAR), KEY, passes_on=True)
+    route.choose(0)
+    assert not route.avoid(0)
+    assert route.choose(1) == DIRECT
+
+
 def test_the_only_way_is_taken_even_if_it_is_silent():
     route = Route(FakeDirectory(DIRECT), KEY)
     assert not Route(FakeDirectory(), KEY).avoid(0)

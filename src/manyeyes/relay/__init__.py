@@ -8,12 +8,16 @@ watches. Zenoh is imported in here only, and only when a server publishes or vie
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ConfigError, SourceUnsupported
+from .address import check_pattern
 from .credentials import Credentials as Credentials
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..aio.camera import Camera
     from ..aio.source import Source
     from .node import Node
+    from .router import Router
 
 SCHEME = "zenoh"
 
@@ -61,6 +65,39 @@ def make_node(
         option = "discover" if publish is None else "publish"
         raise ConfigError(f"--{option}: {_missing(error)}", option) from error
     return Node(cameras, publish, connect, listen, open, credentials, discover)
+
+
+def make_router(
+    patterns: tuple[str, ...],
+    connect: tuple[str, ...],
+    listen: tuple[str, ...],
+    open: bool,
+    credentials: Credentials,
+    make: "Callable[[str, str], Camera]",
+    *shown: Any,
+) -> "Router":
+    """Return a router; for the arguments see `Membership` and `Router`.
+
+    Args:
+        patterns: Which cameras, as the user gave them.
+        connect: Endpoints to connect to, as the user gave them.
+        listen: Endpoints to listen on.
+        open: Whether anybody may watch.
+        credentials: Who else may, and who we are.
+        make: Makes the camera for a name and a key.
+        shown: What shows cameras, and what hides them; without both, they are only passed on.
+
+    Raises:
+        ConfigError: If one of the settings cannot be, or Zenoh is not installed.
+    """
+    try:
+        from .membership import Membership
+        from .router import Router
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"router: {_missing(error)}", "router") from error
+    for pattern in patterns:
+        check_pattern(pattern, "router")
+    return Router(patterns, Membership(True, connect, listen, open, credentials, what="router"), make, *shown)
 
 
 def _missing(error: ModuleNotFoundError) -> str:

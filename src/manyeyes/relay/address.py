@@ -117,8 +117,17 @@ def refuse_strangers(
     listen: "tuple[str, ...]",
     credentials: "Credentials",
     discovers: bool = False,
+    what: str = "--publish",
 ) -> None:
     """Refuse what would let anybody watch, or show what he likes, for whoever did not say that this is meant.
+
+    Args:
+        publishes: Whether cameras are shown to others.
+        connect: Endpoints to connect to.
+        listen: Endpoints to listen on.
+        credentials: What others need.
+        discovers: Whether cameras of others are shown here.
+        what: What shows cameras, for the message.
 
     Raises:
         ConfigError: If other machines can reach a camera, or add one, by these settings, and need no credentials for it.
@@ -128,9 +137,9 @@ def refuse_strangers(
     if beyond:
         why = f"--listen {beyond[0]} lets other machines in"
     elif publishes and any(not is_loopback(one) and not credentials.guards(one, "connect") for one in connect):
-        why = "--publish shows the cameras to whoever is behind --connect"
+        why = f"{what} shows the cameras to whoever is behind --connect"
     elif publishes and not connect and not listen and not credentials.guards("", "listen"):
-        why = "--publish shows the cameras to everybody in this network"
+        why = f"{what} shows the cameras to everybody in this network"
     elif discovers and any(not is_loopback(one) and not credentials.guards(one, "connect") for one in connect):
         why = "--discover shows whatever is published behind --connect"
     elif discovers and not connect and not listen and not credentials.guards("", "listen"):

@@ -66,7 +66,7 @@ class Announced:
         queryables, self._queryables = self._queryables, []
         if queryables:
             await self._undeclare(queryables)
-            self.answers.end()
+            self.answers.leave()
 
     async def announce(self, path: "Path | None") -> None:
         """Say by which way the camera is had here; None: not any more.

@@ -312,14 +312,18 @@ class Answers:
             "failed": self.failed,
         }
 
-    async def aclose(self) -> None:
-        """Send everybody away; harmless when done before."""
-        self._closed = True
-        self._take()
+    def leave(self) -> None:
+        """Send everybody away, without a word: they are to look for somebody else."""
         for ask in self._held.take():
             self._dismiss(ask.query)
         for name in list(self._askers):
             self._leave(name)
+
+    async def aclose(self) -> None:
+        """Send everybody away for good; harmless when done before."""
+        self._closed = True
+        self._take()
+        self.leave()
         if self._tick_handle is not None:
             self._tick_handle.cancel()
             self._tick_handle = None

@@ -42,6 +42,11 @@ class Credentials:
     users: str | None = None
     allow: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, settings: object) -> "Credentials":
+        """Return what the fields `relay_...` of all settings say; nothing is read yet."""
+        return cls(**{name: getattr(settings, f"relay_{name}") for name in cls.__slots__})
+
     @property
     def given(self) -> str:
         """The first option that was given; "" if none was."""

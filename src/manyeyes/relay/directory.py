@@ -8,7 +8,6 @@ to the event loop; what crosses is which keys have changed, and there are not mo
 import asyncio
 import contextlib
 import logging
-import re
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -49,6 +48,7 @@ class Directory:
         self._lock = threading.Lock()
         self._table = Table()
         self._changed: set[tuple[str, str]] = set()  # pattern, key
+        self._gone: deque[str] = deque(maxlen=MAX_GONE)
         self._checks = 0
 
     def watch(self, pattern: str, on_change: Callable[[str], object] = lambda key: None) -> "Watch":
@@ -128,18 +128,19 @@ class Directory:
         with self._lock:
             if self._patterns.get(pattern.text) is not pattern:
                 return  # it was closed meanwhile
-            again = pattern.again(token, there)
+            again = self._again(token, there)
             if there and len(self._changed) >= MAX_CHANGED:
                 self._table.refused += 1
                 return
             if there:
                 key = self._table.add(token, pattern.text, self._network.id)
-            else:
-                key = self._table.remove(token, pattern.text)
-            if key is None:
+                patterns = {pattern.text} if key is not None else set()
+            else:  # it is gone for all who have heard of it, in whatever order they are told
+                key, patterns = self._table.remove(token)
+            if key is None or not patterns:
                 return
             wake = not self._changed
-            self._changed.add((pattern.text, key))
+            self._changed |= {(text, key) for text in patterns}
             if again and self._checks < MAX_CHECKS:
                 self._checks += 1
             else:
@@ -149,6 +150,19 @@ class Directory:
         if wake:
             with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody needs to know
                 pattern.loop.call_soon_threadsafe(self._take)
+
+    def _again(self, token: str, there: bool) -> bool:
+        """Note a token that has come or gone; return whether it comes after it went.
+
+        It could be back. Or else it is not there at all: Zenoh tells a new subscriber at times that a token is gone
+        before it tells that it was there.
+        """
+        if not there:
+            self._gone.append(token)
+        elif token in self._gone:
+            self._gone.remove(token)
+            return True
+        return False
 
     def _check(self, pattern: "_Pattern", token: str) -> None:
         """Forget a token that is not there, in a thread of the network's."""
@@ -164,13 +178,11 @@ class Directory:
         """Tell everybody what has changed."""
         with self._lock:
             changed, self._changed = self._changed, set()
-        keys = {key for _, key in changed}
-        # A way is known until the last pattern that heard of it has lost it: so all of them are told.
-        for key in keys:
-            for pattern in [one for text, one in self._patterns.items() if text == key or one.means(key)]:
-                for watch in list(pattern.watches):
-                    watch.on_change(key)
-        for key in keys.intersection(self._waiting):
+        for text, key in changed:
+            pattern = self._patterns.get(text)
+            for watch in list(pattern.watches) if pattern is not None else ():
+                watch.on_change(key)
+        for key in {key for _, key in changed}.intersection(self._waiting):
             if self.ways(key):
                 for future in self._waiting[key]:
                     if not future.done():
@@ -203,28 +215,7 @@ class _Pattern:
         self.loop = loop
         self.watches: list[Watch] = []
         self._directory = directory
-        # A key has no other characters than these; one without a * is compared as it is, which is quicker.
-        expression = text.replace("**", ".+").replace("*", "[^/]+") if "*" in text else ""
-        self._expression = re.compile(expression) if expression else None
         self._declared: Future[Any] | None = None
-        self._gone: deque[str] = deque(maxlen=MAX_GONE)
-
-    def means(self, key: str) -> bool:
-        """Say whether this is a pattern with a * and means this camera, too."""
-        return self._expression is not None and self._expression.fullmatch(key) is not None
-
-    def again(self, token: str, there: bool) -> bool:
-        """Note a token that has come or gone; return whether it comes after it went.
-
-        It could be back. Or else it is not there at all: Zenoh tells a new subscriber at times that a token is gone
-        before it tells that it was there.
-        """
-        if not there:
-            self._gone.append(token)
-        elif token in self._gone:
-            self._gone.remove(token)
-            return True
-        return False
 
     def listen(self, network: "Network") -> None:
         def heard(token: str, there: bool) -> None:

@@ -1,26 +1,19 @@
 """Node: one server's part in the relay, as the server sees it: what it publishes, what it views, through one session."""
 
-import asyncio
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..aio.camera import Camera
-from ..aio.compat import end_task
-from ..core.errors import ConfigError, ManyeyesError
-from .address import camera_key, check_endpoint, check_pattern, check_site, refuse_strangers
-from .credentials import Credentials
+from ..core.errors import ConfigError
+from .address import camera_key, check_pattern, check_site
 from .discover import Discover
-from .network import Network
+from .membership import Membership
 from .publisher import Publisher
 from .source import RelaySource
 
 if TYPE_CHECKING:
+    from .credentials import Credentials
     from .directory import Watch
-
-log = logging.getLogger("manyeyes")
-
-LOOK_S = 30.0  # how often a machine without any link asks why
 
 
 class Node:
@@ -46,22 +39,14 @@ class Node:
         connect: tuple[str, ...],
         listen: tuple[str, ...],
         open: bool,
-        credentials: Credentials,
+        credentials: "Credentials",
         discover: str | None = None,
     ) -> None:
-        for option, endpoints in (("connect", connect), ("listen", listen)):
-            for endpoint in endpoints:
-                check_endpoint(endpoint, option)
-        credentials.check(connect, listen)
         self._pattern = check_pattern(discover, "--discover") if discover is not None else None
-        if not open:
-            refuse_strangers(publish is not None, connect, listen, credentials, discover is not None)
-        self._network = Network(connect, listen, publish is not None, credentials)
+        self._membership = Membership(publish is not None, connect, listen, open, credentials, discover is not None)
+        self._network = self._membership.network
         self._discover: Discover | None = None
         self._opened = False
-        self._connects = bool(connect)
-        self._refused = ""
-        self._looking: asyncio.Task[None] | None = None
         self._views: dict[str, RelaySource] = {}
         self._watches: dict[str, Watch] = {}
         for camera in cameras:
@@ -82,12 +67,8 @@ class Node:
             ConfigError: If an address to listen on is none of this machine's.
             ManyeyesError: If it is taken, or a machine that we connect to refuses us.
         """
-        await self._network.open()
+        await self._membership.enter()
         self._opened = True
-        if self._connects:
-            if words := await self._network.refused():
-                raise ManyeyesError(words)
-            self._looking = asyncio.create_task(self._look())
         for name in self._views:
             self._watch(name)
         if self._publisher is not None:
@@ -134,15 +115,6 @@ class Node:
 
             self._discover = Discover(directory, self._pattern, on_camera, may_forget, on_ways)
 
-    async def _look(self) -> None:
-        """Tell of a machine that came later and refuses us."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            refused = await self._network.refused() if not self._network.peers() else ""
-            if refused and refused != self._refused:
-                log.error("%s", refused)
-            self._refused = refused
-
     def _watch(self, name: str) -> None:
         """Hear of a camera while nobody looks at it, too: its way is known when somebody does."""
         self._watches[name] = self._network.directory.watch(self._views[name].key)
@@ -151,9 +123,7 @@ class Node:
         """Return what `/status` shows beside the cameras."""
         return {
             "relay": {
-                "id": self._network.id,
-                "peers": self._network.peers(),
-                "refused": self._refused,
+                **self._membership.status(),
                 "publishes": self._publisher.status() if self._publisher is not None else None,
                 "discovers": self._discover.status() if self._discover is not None else None,
                 "views": {name: view.status() for name, view in self._views.items()},
@@ -162,18 +132,14 @@ class Node:
 
     async def aclose(self) -> None:
         """Leave; harmless when it did not start."""
-        opened, self._opened = self._opened, False
+        self._opened = False
         watches, self._watches = self._watches, {}
         for watch in watches.values():
             watch.close()
         if self._discover is not None:
             self._discover.close()
-        looking, self._looking = self._looking, None
         try:
-            if looking is not None:
-                await end_task(looking)
             if self._publisher is not None:
                 await self._publisher.aclose()
         finally:
-            if opened:
-                await self._network.close()
+            await self._membership.leave()

@@ -42,10 +42,15 @@ class Route:
         return self.way
 
     def avoid(self, now_us: int) -> bool:
-        """Leave the present way alone for a while; return whether there is another one."""
+        """Leave the present way alone for a while; return whether there is another one.
+
+        Who passes the camera on does not: it has announced this way, and two routers beside one frozen camera would
+        ask each other. Its own askers can do better.
+        """
         before = self.way
-        if before is not None:
-            self._avoided[before] = now_us + AVOID_US
+        if before is None or self._passes_on:
+            return False
+        self._avoided[before] = now_us + AVOID_US
         return self.choose(now_us) != before
 
     @property

@@ -127,31 +127,28 @@ class Table:
         patterns.add(pattern)
         return key
 
-    def remove(self, token: str, pattern: str) -> str | None:
-        """Note that a token is gone; return its key, or None where nothing changed."""
+    def remove(self, token: str) -> tuple[str, set[str]]:
+        """Note that a token is gone, whoever says so first; return its key, and the patterns that it was heard by."""
         try:
             key, path = parse_token(token)
         except ValueError:
-            return None
-        return key if self._forget(key, path, pattern) else None
+            return "", set()
+        return key, self._forget(key, path)
 
     def drop(self, pattern: str) -> None:
         """Forget what was heard by this pattern only."""
-        for key in self.keys():
-            for path in self.ways(key):
-                self._forget(key, path, pattern)
+        for key in self.keys(pattern):
+            for path, patterns in list(self._keys[key].items()):
+                patterns.discard(pattern)
+                if not patterns:
+                    self._forget(key, path)
 
-    def _forget(self, key: str, path: Path, pattern: str) -> bool:
+    def _forget(self, key: str, path: Path) -> set[str]:
         paths = self._keys.get(key, {})
-        patterns = paths.get(path, set())
-        if pattern not in patterns:
-            return False
-        patterns.remove(pattern)
-        if not patterns:
-            del paths[path]
-        if not paths:
+        patterns = paths.pop(path, set())
+        if key in self._keys and not paths:
             del self._keys[key]
-        return True
+        return patterns
 
     def ways(self, key: str) -> list[Path]:
         """Return the ways to a key, as copies."""
