@@ -7,7 +7,7 @@ import argparse
 from typing import NoReturn
 
 from . import __version__
-from .arguments_relay import add_endpoints, add_relay_credentials
+from .arguments_relay import add_connect, add_endpoints, add_relay_credentials
 from .config import Settings
 
 DESCRIPTION = """\
@@ -61,6 +61,7 @@ SNAPSHOT_EXAMPLES = """\
 examples:
   manyeyes snapshot /dev/video0 -o now.jpg
   manyeyes snapshot http://192.168.1.20/stream.jpg -o - | display
+  manyeyes snapshot zenoh:manyeyes/yard/front --connect tcp/192.168.1.20:7447 -o now.jpg
 """
 
 RUN_DESCRIPTION = """\
@@ -295,6 +296,8 @@ def build_snapshot_parser() -> Parser:
         help="how long to wait for a picture (default: %(default)g s)",
     )
     add_picture(snapshot)
+    add_connect(snapshot.add_argument_group("many machines"))
+    add_relay_credentials(snapshot, listens=False)
     snapshot.add_argument("-v", "--verbose", action="store_true", help="log more, to stderr")
     return snapshot
 

@@ -3,10 +3,15 @@
 import argparse
 
 
-def add_endpoints(group: argparse._ArgumentGroup) -> None:
-    """Add the options that say where other machines are."""
+def add_connect(group: argparse._ArgumentGroup) -> None:
+    """Add the option that says where to connect to."""
     group.add_argument("--connect", action="append", metavar="ENDPOINT", default=[],
                        help="another machine, as tcp/HOST:7447 or tls/HOST:7447; may be given again")  # fmt: skip
+
+
+def add_endpoints(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say where other machines are."""
+    add_connect(group)
     group.add_argument(
         "--listen", action="append", metavar="ENDPOINT", default=[],
         help="where other machines connect to, as tcp/0.0.0.0:7447; may be given again; "
@@ -14,7 +19,7 @@ def add_endpoints(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
 
 
-def add_relay_credentials(parser: argparse.ArgumentParser) -> None:
+def add_relay_credentials(parser: argparse.ArgumentParser, listens: bool = True) -> None:
     """Add the options about who may view and publish, for every command with a part in the relay."""
     group = parser.add_argument_group("many machines: who may connect (docs/many-machines.md)")
     for option, metavar, text in (
@@ -23,9 +28,11 @@ def add_relay_credentials(parser: argparse.ArgumentParser) -> None:
         ("--relay-key", "FILE", "its key"),
         ("--relay-user", "NAME", "name of this machine for those it connects to"),
         ("--relay-password-file", "FILE", "a file with its password"),
-        ("--relay-users", "FILE", "who may connect here: lines NAME:PASSWORD"),
     ):
         group.add_argument(option, metavar=metavar, help=text)
+    if not listens:
+        return
+    group.add_argument("--relay-users", metavar="FILE", help="who may connect here: lines NAME:PASSWORD")
     group.add_argument(
         "--relay-allow", action="append", metavar="NAME=PATTERN[,PATTERN]", default=[],
         help="what a user, or a certificate of this name, may view, as manyeyes/SITE/*; also config:PATTERN, "

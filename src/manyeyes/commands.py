@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
+from . import relay
 from .aio.compat import end_task
 from .aio.pacing import FPS_MAX
 from .cameras import make_camera, refuse_controls
@@ -90,8 +91,16 @@ async def _snapshot(settings: Settings, timeout_s: float) -> bytes:
         await refuse_bad(camera.capture.source)
     except SourceError as error:
         raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
-    async with camera:
-        frame = await camera.snapshot(timeout_us=int(timeout_s * 1000000))
+    credentials = relay.Credentials.of(settings)
+    node = relay.make_node([camera], None, settings.connect, (), settings.open, credentials)
+    try:
+        if node is not None:
+            await node.start()
+        async with camera:
+            frame = await camera.snapshot(timeout_us=int(timeout_s * 1000000))
+    finally:
+        if node is not None:
+            await node.aclose()
     return bytes(frame.data)
 
 

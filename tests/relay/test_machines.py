@@ -141,6 +141,17 @@ def test_exit_codes(arguments, code, words):
     assert done.stderr.count("\n") == 1
 
 
+def test_snapshot_without_a_server(folder, pictures):
+    endpoint = free_endpoint()
+    command = [sys.executable, "-m", "manyeyes", "snapshot", f"zenoh:{KEY}", "--connect", endpoint, "-o", "-"]
+    with edge(folder, endpoint):
+        done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=False)
+        assert done.stdout in pictures, done.stderr
+    done = subprocess.run([*command, "--timeout", "0.5"], capture_output=True, timeout=LIMIT_S, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.endswith(b"nobody publishes manyeyes/yard/front\n")
+
+
 def test_snapshot_of_another_machine(folder, pictures):
     endpoint = free_endpoint()
     with edge(folder, endpoint), far(endpoint) as relay:
