@@ -10,6 +10,7 @@ hop shows as well.
 import argparse
 import contextlib
 import json
+import random
 import socket
 import subprocess
 import sys
@@ -23,7 +24,6 @@ from _servers import HERE, Material, Running, running
 SIZES = (14_000, 150_000)  # bytes of a frame
 FPS = 30.0
 HOST = "127.0.0.1"
-KEY = "manyeyes/yard/front"
 # The machines of each chain, the camera's first.
 CHAINS = (
     ("publisher",),
@@ -34,22 +34,26 @@ READER_S = 60.0
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind((HOST, 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """Return a port that nothing is given by chance: none of those from 32768 on, from which connections get theirs."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind((HOST, port))
+            return port
 
 
 def commands(chain: tuple[str, ...], material: Material) -> list[list[str]]:
     """Return what runs each machine of a chain."""
     ports = [free_port() for _ in chain]
-    words = []
-    for hop in range(len(chain)):
-        source = f"front={material.folder}?fps={FPS:g}" if not hop else f"front=zenoh:manyeyes/hop{hop - 1}/front"
-        listen = ["--listen", f"tcp/{HOST}:{ports[hop]}"] if hop < len(chain) - 1 else []
+    words, source = [], f"{material.folder}?fps={FPS:g}"
+    for hop, machine in enumerate(chain):
         connect = ["--connect", f"tcp/{HOST}:{ports[hop - 1]}"] if hop else []
+        listen = ["--listen", f"tcp/{HOST}:{ports[hop]}"] if hop < len(chain) - 1 else []
         publish = [f"--publish=hop{hop}"] if listen else []
-        words.append([sys.executable, "-m", "manyeyes", source, *publish, *listen, *connect, "--port", "0"])
+        own = ["router"] if machine == "router" else [f"front={source}", *publish]
+        words.append([sys.executable, "-m", "manyeyes", *own, *connect, *listen, "--port", "0"])
+        if machine != "router":  # whose cameras keep their names
+            source = f"zenoh:manyeyes/hop{hop}/front"
     return words
 
 

@@ -51,9 +51,9 @@ class Site:
         serving = ("--host", "0.0.0.0", "--open", *LINGER)
         self._commands = {
             "camera": (*launch, f"front={source}", "--publish=yard", "--connect", f"tcp/{self.uplink.far}:7447", "--open", *LINGER),
-            "router": (*MANYEYES, f"front=zenoh:{KEY}", "--publish=hall", "--listen", ENDPOINT, "--open", *LINGER),
+            "router": (*MANYEYES, "router", "--listen", ENDPOINT, "--open", "--port", "8080", *LINGER),
             **{
-                name: (*MANYEYES, "front=zenoh:manyeyes/hall/front", "--connect", f"tcp/{link.near}:7447", *serving)
+                name: (*MANYEYES, f"front=zenoh:{KEY}", "--connect", f"tcp/{link.near}:7447", *serving)
                 for name, link in self.links.items()
             },
         }  # fmt: skip
@@ -81,9 +81,9 @@ class Site:
         return int(self.programs[name].status()["relay"]["peers"])
 
     def askers(self, name: str) -> int:
-        """Return how many machines ask one for the camera."""
-        (camera,) = self.programs[name].status()["relay"]["publishes"]["cameras"]
-        return int(camera["askers"])
+        """Return how many machines ask one for the camera: each has a row among the viewers."""
+        (camera,) = self.programs[name].status()["cameras"]
+        return sum(viewer["peer"].startswith("relay:") for viewer in camera["viewers"])
 
     def crowd(self, **question: object) -> Any:
         return self.programs["viewers"].ask(question)
