@@ -71,6 +71,9 @@ def page() -> bytes:
         # The list of cameras: a cam has one.
         ('<link rel="stylesheet" href="fleet.css">\n', ""),
         ('<script type="module" src="fleet.js"></script>\n', ""),
+        # Nor has it users.
+        ('<link rel="stylesheet" href="access.css">\n', ""),
+        ('<script type="module" src="access.js"></script>\n', ""),
         ('<script type="module" src="page.js"></script>', f'<script type="module">\n{script}\n</script>'),
         ('href="icon.svg"', f'href="{icon}"'),
         ('src="icon.svg"', f'src="{icon}"'),

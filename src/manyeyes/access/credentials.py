@@ -171,7 +171,7 @@ class Credentials:
         user = users.by_name.get(session.user) if session is not None else None
         if session is None or user is None or users.generation(user) != session.generation:
             self.sessions.end(cookie)
-            raise Denied("signed out: sign in again")
+            raise Denied("the session is over: sign in again at /login")
         as_now = self._as_now(user)
         return self._of_user(SESSION, user, lambda: as_now() and self.sessions.holds(session))
 

@@ -28,6 +28,8 @@ NEEDS: dict[str, dict[str, str]] = {
     "/fleet.css": _FILE,
     "/page.js": _FILE,
     "/fleet.js": _FILE,
+    "/access.js": _FILE,
+    "/access.css": _FILE,
     "/icon.svg": _FILE,
     "/favicon.ico": _FILE,
     "/login": {"GET": PUBLIC, "POST": PUBLIC},

@@ -15,6 +15,8 @@ _CONTENT_TYPES = {
     "fleet.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
     "fleet.js": "text/javascript; charset=utf-8",
+    "access.js": "text/javascript; charset=utf-8",
+    "access.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 

@@ -6,9 +6,11 @@ const POLL_MS = 1000, ASK_MS = 5000, SNAPSHOT_MS = 20000, HIDE_MS = 1000, STALL_
 const root = document.documentElement;
 const $ = (id) => document.getElementById(id);
 const [view, last, stage, panel] = ['view', 'last', 'stage', 'panel'].map($);
-const access = new URLSearchParams(location.search).get('token'); // what a cam with a `token` wants in each request
+// What each request has to carry on: a cam's `token`, or the `key` of a link.
+const access = ['token', 'key'].map((name) => [name, new URLSearchParams(location.search).get(name)]).find((one) => one[1] !== null);
 
-let link = 'connecting'; // connecting, live, busy (it has no room for another viewer), gone (the camera), retrying, paused
+// connecting, live, busy (it has no room for another viewer), gone (the camera), retrying, out (signed out), paused
+let link = 'connecting';
 let problem = '';        // why it is retrying
 let camera = {};         // its row in the last /status
 let since;               // when it came into its state
@@ -22,7 +24,7 @@ let progress = {};       // when our viewer last got a picture
 let backoff = BACKOFF_MS;
 let turn = 0, timer, polling, hidden, said, held = '';
 
-const own = (url) => access === null ? url : `${url}${url.includes('?') ? '&' : '?'}token=${encodeURIComponent(access)}`;
+const own = (url) => access ? `${url}${url.includes('?') ? '&' : '?'}${access[0]}=${encodeURIComponent(access[1])}` : url;
 
 // Resolves to what `read` makes of the reply; throws an Error with words for people, the reply's `status`, the server's
 // `allowed`, and `later_s` where it is a 503 that says when to come again.
@@ -100,6 +102,11 @@ async function look() {
     if (mine !== turn) return;
     reached = !!status;
     misses = 1; // perhaps another server comes back: then one look settles it
+    if (error.status === 401) {
+      close();
+      last.width = last.height = 1; // nobody who is not let in sees what was there
+      return retry(error.message, BACKOFF_MAX_MS / 1000, 'out');
+    }
     return retry(error.message, error.later_s, status && error.later_s ? 'busy' : !status && error.status === 404 ? 'gone' : 'retrying');
   }
   if (mine !== turn) return; // paused, or asked anew, meanwhile
@@ -203,11 +210,11 @@ function write(id, text, warn = false) {
 
 function draw() {
   const { name, state, reason, capture_fps: fps, asked, viewers } = camera;
-  const lost = state === 'lost' && (link === 'live' || reached), off = link === 'retrying' || link === 'gone';
+  const lost = state === 'lost' && (link === 'live' || reached), off = ['retrying', 'gone', 'out'].includes(link);
   root.dataset.connection = link;
   root.dataset.state = state || '';
   keep();
-  write('state', held || sentence(lost || link === 'live' ? state : link));
+  write('state', held || (link === 'out' ? 'No access' : sentence(lost || link === 'live' ? state : link)));
   if (state) {
     const width = camera.width || asked?.width, height = camera.height || asked?.height;
     const age_s = link === 'live' && viewer?.age_ms != null ? viewer.age_ms / 1000 : NaN;
@@ -224,12 +231,14 @@ function draw() {
   const [title, text, mood = ''] = said
     || (lost ? [`Camera lost since ${since.toLocaleTimeString()}`, reason]
       : link === 'busy' ? [`The camera is busy: ${viewers.length} viewer${viewers.length === 1 ? '' : 's'}`, problem, 'warn busy']
+      : link === 'out' ? [access ? 'This link has expired' : 'Signed out', access ? 'ask for a new one' : 'sign in to see the camera', 'warn']
       : link === 'retrying' ? ['Connection lost, retrying', problem, 'warn busy']
       : link === 'gone' ? ['This camera is gone', 'It shows here again by itself when it comes back', 'warn']
       : state === 'starting' ? ['The camera is starting', reason, 'warn busy']
       : stage.hasAttribute('data-picture') ? [] : ['Connecting', '', 'busy']);
   write('notice-title', title || '');
   write('reason', sentence(text));
+  $('enter').hidden = link !== 'out';
   $('notice').className = title ? `on ${mood}` : '';
 }
 
@@ -330,6 +339,8 @@ function toggle(shut) {
   panel.hidden = shut;
   $('settings').setAttribute('aria-expanded', !shut);
 }
+
+$('enter').href = location.pathname; // without the link's key; it shows where to sign in
 
 $('settings').onclick = () => toggle(!panel.hidden);
 
