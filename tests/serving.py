@@ -8,6 +8,7 @@ import binascii
 import concurrent.futures
 import contextlib
 import json
+import os
 import random
 import signal
 import socket
@@ -25,6 +26,7 @@ import numpy as np
 import simplejpeg
 
 import manyeyes
+from manyeyes.core.multipart_parser import MultipartParser
 
 LIMIT_S = 60
 POLL_S = 0.05
@@ -94,6 +96,11 @@ class Serving:
         self.port = int(self.url.rstrip("/").rpartition(":")[2])
         return self
 
+    def so_far(self) -> str:
+        """Return what it has logged up to now."""
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode()
+
     def stop(self) -> int:
         """Press Ctrl-C and return the exit code."""
         self._process.send_signal(signal.SIGINT)
@@ -115,6 +122,32 @@ class Serving:
     def status(self, camera: int = 0) -> Any:
         """Return a camera's part of `/status`."""
         return get_json(self.url + "status")["cameras"][camera]
+
+
+class Eye:
+    """A viewer of a stream, in the test's own thread."""
+
+    def __init__(self, server: "Serving", path: str = "") -> None:
+        self._response = urllib.request.urlopen(f"{server.url}{path}stream.jpg", timeout=LIMIT_S)
+        self._parser = MultipartParser("frame")
+        self._parts: list[tuple[dict[str, str], bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._response.close()
+
+    def next(self, wanted: Callable[[dict[str, str], bytes], bool]) -> bytes:
+        """Read on until a part is as wanted: (headers, JPEG) -> bool; the limit is the test's own."""
+        while True:
+            while self._parts:
+                headers, body = self._parts.pop(0)
+                if wanted(headers, body):
+                    return body
+            data = self._response.read1(65536)
+            assert data, "the stream ended"
+            self._parts += self._parser.feed(data)
 
 
 class InThread:

@@ -22,7 +22,8 @@ from manyeyes.core.jpeg import inspect
 from manyeyes.core.multipart import BROWSER
 from manyeyes.core.multipart_parser import MultipartParser
 from manyeyes.delivery import viewers
-from manyeyes.server import Hub, Server, serve
+from manyeyes.server import Hub, Server
+from manyeyes.serving import serve
 from manyeyes.testing import FakeSource, SlowViewer, fake_jpeg, fake_jpeg_number
 from tests.delivery.certificates import Pair, client_context
 from tests.delivery.wire import GET, Client, until

@@ -19,7 +19,7 @@ from .arguments_config import parse_config
 from .arguments_router import parse_router
 from .arguments_watching import parse_probe, parse_record
 from .config import Settings, parse_cameras, parse_controls, validated
-from .config_layers import Loaded, load
+from .config_layers import FILE_VARIABLE, Loaded, load
 from .config_show import show
 from .core.errors import ConfigError, ManyeyesError
 from .progress import Progress
@@ -57,18 +57,24 @@ def loaded_from(arguments: argparse.Namespace) -> Loaded:
 def _serve(parsed: argparse.Namespace) -> int:
     loaded = loaded_from(parsed)
     from .commands import default_source  # here, so that --help and a wrong option answer at once
-    from .server import serve
+    from .serving import serve
 
-    settings = loaded.settings
-    if "cameras" not in loaded.origins:
-        found_here = [default_source()] if settings.discover is None else []
-        settings = settings.model_copy(update={"cameras": parse_cameras(found_here)})
+    def with_cameras(loaded: Loaded) -> Settings:
+        if "cameras" in loaded.origins:
+            return loaded.settings
+        found_here = [default_source()] if loaded.settings.discover is None else []
+        return loaded.settings.model_copy(update={"cameras": parse_cameras(found_here)})
+
+    def again() -> Settings:
+        return with_cameras(loaded_from(parsed))
+
+    settings = with_cameras(loaded)
     logs.set_up(settings.log_format, parsed.verbose, sys.stderr)
     for note in loaded.notes:
         log.warning("%s", note)
     # What was imported stays: with these 40,000 objects a full collection would stop the pictures for 20 ms.
     gc.freeze()
-    asyncio.run(serve(settings, _say))
+    asyncio.run(serve(settings, _say, again if parsed.config or os.environ.get(FILE_VARIABLE) else None))
     return 0
 
 

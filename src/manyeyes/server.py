@@ -3,7 +3,7 @@
     sources ─ capture ─ encoder ─ hub ─┬─ delivery (raw sockets)
                                        └─ web (routes, snapshot, status)
 
-For programs: `Server(hub_or_source, ...)` is an async context manager. For the command line: `serve()`.
+For programs: `Server(hub_or_source, ...)` is an async context manager. For the command line: `serving.py`.
 """
 
 import asyncio
@@ -19,7 +19,6 @@ from . import __version__, relay
 from .access.guard import Guard, make_guard, refuse_unguarded
 from .access.origins import Origins
 from .aio.camera import Camera
-from .aio.capture import LOST
 from .aio.hub import Hub as BaseHub
 from .aio.push import PushHub
 from .camera_log import log_change
@@ -31,7 +30,7 @@ from .delivery.connection import Service, stream
 from .delivery.limits import Limits
 from .delivery.listener import Listener
 from .delivery.proxy import Proxies, base_path
-from .delivery.sockets import allowed, inherited, is_local, listen
+from .delivery.sockets import allowed, is_local, listen
 from .delivery.tls import certificate_for
 from .encoders import HostEncoder
 from .logs import event
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
     from .relay.node import Node
 
 log = logging.getLogger("manyeyes")
-
-LOOK_S = 0.5  # how often --exit-on-lost looks
 
 
 class Hub(PushHub):
@@ -93,6 +90,7 @@ class Server:
                 )
         self._leaving: list[Camera] = []  # those that `remove()` has not closed yet
         self._guard: Guard | None = None
+        self._limits: Limits | None = None
         self._listener: Listener | None = None
         self._node: Node | None = None
         self._given: list[socket.socket] = []  # listening already, by systemd
@@ -176,8 +174,7 @@ class Server:
     def _service(self, guard: Guard) -> Service:
         """Return what the connections are to."""
         settings = self.settings
-        connections = allowed(settings.max_connections)
-        limits = Limits(connections, settings.max_viewers, settings.max_per_address or max(1, connections // 2))
+        self._limits = limits = Limits(*_limits_of(settings))
         metrics = Metrics(
             self.cameras,
             __version__,
@@ -254,6 +251,23 @@ class Server:
         self._leaving.remove(camera)
         event("camera_removed", f"{camera.name}: removed", camera=camera.name)
 
+    async def publish(self, camera: Camera) -> None:
+        """Let other machines view a camera that was added, if this server publishes its cameras.
+
+        Raises:
+            ManyeyesError: If the relay's network is gone.
+        """
+        if self._node is not None:
+            await self._node.publish(camera)
+
+    def change(self, settings: Settings) -> None:
+        """Have other limits, and other settings for cameras to come; whoever is over a limit already may stay."""
+        self.settings = settings
+        if self._limits is not None:
+            self._limits.change(*_limits_of(settings))
+        if self._listener is not None:
+            self._listener.change_stall(int(settings.stall_timeout_s * 1000000))
+
     async def serve_forever(self) -> None:
         """Serve until SIGINT or SIGTERM; the program decides what then."""
         with stop_signals() as stop:
@@ -316,53 +330,13 @@ class Server:
         return [self._url(address) for address in reachable(self._host)]
 
 
+def _limits_of(settings: Settings) -> tuple[int, int | None, int]:
+    connections = allowed(settings.max_connections)
+    return connections, settings.max_viewers, settings.max_per_address or max(1, connections // 2)
+
+
 def _closed(camera: Camera) -> HubClosed:
     return HubClosed(f"camera {camera.name} was closed with the server that had it: make new ones of both")
-
-
-async def serve(settings: Settings, announce: Callable[[str], object]) -> None:
-    """Serve until SIGINT or SIGTERM.
-
-    Args:
-        settings: What to serve, and where.
-        announce: Called with one line once it listens.
-
-    Raises:
-        ConfigError: If a setting is wrong; nothing was started.
-        ManyeyesError: If it cannot listen.
-    """
-    # The signals first: who reads the line below may send one at once.
-    with stop_signals() as stop:
-        async with Server.from_settings(settings, inherited()) as server:
-            found = [settings.discover] if settings.discover is not None else []
-            names = ",".join([*(camera.name for camera in settings.cameras), *found])
-            announce(f"manyeyes: serving {names} at {server.url}")
-            if settings.open or settings.users is not None:
-                for one in server.urls:
-                    event("reachable", f"reachable at {one}", url=one)
-            lost = await _lost(server.cameras, settings.exit_on_lost_s, stop)
-            if lost:
-                raise ManyeyesError(f"{lost}; ended, as --exit-on-lost asks")
-            event("stopping", "stopping")
-
-
-async def _lost(cameras: list[Camera], limit_s: float | None, stop: asyncio.Event) -> str:
-    """Wait until the program is to stop, and return ""; or until a camera has been lost for too long: which, and why."""
-    while not stop.is_set():
-        try:
-            async with asyncio.timeout(None if limit_s is None else LOOK_S):
-                await stop.wait()
-        except TimeoutError:
-            pass
-        else:
-            break
-        for camera in cameras:
-            capture = camera.capture
-            if limit_s is None or capture is None or capture.state != LOST:
-                continue
-            if camera.hub.clock.now_us() - capture.since_us >= limit_s * 1000000:
-                return f"{camera.name}: lost for {limit_s:g} s: {capture.reason}"
-    return ""
 
 
 @contextmanager

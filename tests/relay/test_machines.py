@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from manyeyes.core.multipart_parser import MultipartParser
 from tests.relay.machines import free_endpoint
-from tests.serving import LIMIT_S, Serving, eventually, numbered
+from tests.serving import LIMIT_S, Eye, Serving, eventually, numbered
 
 KEY = "manyeyes/yard/front"
 PLACEHOLDER = "x-placeholder"
@@ -35,32 +34,6 @@ def edge(folder, endpoint):
 
 def far(endpoint):
     return Serving(f"far=zenoh:{KEY}", "--connect", endpoint, "--linger", "0")
-
-
-class Eye:
-    """A viewer of a stream, in the test's own thread."""
-
-    def __init__(self, server, path=""):
-        self._response = urllib.request.urlopen(f"{server.url}{path}stream.jpg", timeout=LIMIT_S)
-        self._parser = MultipartParser("frame")
-        self._parts = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_error):
-        self._response.close()
-
-    def next(self, wanted):
-        """Read on until a part is as wanted: (headers, JPEG) -> bool; the limit is the test's own."""
-        while True:
-            while self._parts:
-                headers, body = self._parts.pop(0)
-                if wanted(headers, body):
-                    return body
-            data = self._response.read1(65536)
-            assert data, "the stream ended"
-            self._parts += self._parser.feed(data)
 
 
 def test_a_publisher_is_killed_and_comes_back(folder, pictures):

@@ -5,8 +5,10 @@ import json
 
 import pytest
 
+from manyeyes.config import validated
 from manyeyes.core.errors import ConfigError, ManyeyesError
 from manyeyes.server import Hub, Server
+from manyeyes.serving import reload
 from manyeyes.testing import SlowViewer, fake_jpeg, fake_jpeg_number
 from tests.delivery.wire import GET, Client
 from tests.relay.machines import free_endpoint, run, until
@@ -183,5 +185,23 @@ def test_a_port_that_is_taken():
             with pytest.raises(ManyeyesError, match="already in use"):
                 async with Server(Hub("two"), port=0, publish="hall", listen=[endpoint]):
                     pass
+
+    run(main)
+
+
+def test_what_is_published_follows_settings_that_are_read_again():
+    async def main():
+        endpoint = free_endpoint()
+        old, new = (
+            validated(port=0, publish="yard", listen=[endpoint], cameras=[{"name": name, "source": SMALL}])
+            for name in ("a", "b")
+        )
+        async with Server.from_settings(old) as edge:
+            await reload(edge, old, new)
+            rows = (await status(edge))["relay"]["publishes"]["cameras"]
+            assert [row["key"] for row in rows] == ["manyeyes/yard/b"]
+            async with Server("far=zenoh:manyeyes/yard/b", port=0, connect=[endpoint]) as far, viewer(far) as eye:
+                await eye.read_parts(2)
+                await until(lambda: far.cameras[0].capture.state == "live")
 
     run(main)

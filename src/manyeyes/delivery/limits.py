@@ -59,10 +59,14 @@ class Limits:
         self.viewers = 0
         self.in_flight_bytes = 0
         self.refused: dict[str, int] = {}
+        self._addresses: dict[str, int] = {}
+        self.change(connections, viewers, per_address)
+
+    def change(self, connections: int, viewers: int | None = None, per_address: int | None = None) -> None:
+        """Have these limits, for who comes from now on."""
         self._connections_max = connections
         self._viewers_max = viewers or connections
         self._per_address = per_address or connections
-        self._addresses: dict[str, int] = {}
 
     def count(self, reason: str) -> None:
         """Count something that was refused."""

@@ -71,6 +71,12 @@ class Listener:
         name: Any = self._socks[0].getsockname()
         return (name, 0) if isinstance(name, str) else name[:2]
 
+    def change_stall(self, stall_us: int) -> None:
+        """Close viewers that take nothing for this long, those that are there too."""
+        self._stall_us = stall_us
+        for group in self._groups.values():
+            group.stall_us = stall_us
+
     @property
     def connections(self) -> int:
         """How many sockets are open, apart from those that are being refused."""

@@ -78,7 +78,7 @@ class ViewerGroup:
         self._count = count
         self.revoked = 0
         self._hub = hub
-        self._stall_us = stall_us
+        self.stall_us = stall_us
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._lanes = {framing: Lane(framing) for framing in (BROWSER, LENGTH)}
@@ -298,7 +298,7 @@ class ViewerGroup:
                 self.revoked += 1
                 self._remove(viewer, "revoked")
         for viewer in list(self._busy.values()):
-            if now_us - viewer.progress_us > self._stall_us:
+            if now_us - viewer.progress_us > self.stall_us:
                 self.stalled += 1
                 self._count("stalled")
                 self._remove(viewer, "stalled")

@@ -85,6 +85,15 @@ class Node:
             if self._opened:
                 self._watch(camera.name)
 
+    async def publish(self, camera: Camera) -> None:
+        """Announce a camera that came later, if this node publishes any.
+
+        Raises:
+            ManyeyesError: If the network is gone.
+        """
+        if self._publisher is not None:
+            await self._publisher.add(camera)
+
     async def remove(self, camera: Camera) -> None:
         """Forget a camera: it is neither viewed nor published any more."""
         if self._publisher is not None:
