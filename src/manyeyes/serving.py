@@ -13,6 +13,7 @@ from .aio.compat import end_task
 from .cameras import make_camera, refuse_controls
 from .config import CameraSettings, PictureSettings, Settings
 from .core.errors import ConfigError, ManyeyesError, SourceError
+from .delivery.notify import Notifier
 from .delivery.sockets import inherited
 from .logs import event
 from .server import Server, stop_signals
@@ -46,7 +47,12 @@ async def serve(
             if settings.open or settings.users is not None:
                 for one in server.urls:
                     event("reachable", f"reachable at {one}", url=one)
-            lost = await _until(server, settings, stop, hung_up, again)
+            notifier = Notifier(lambda: all(one.capture is None or one.capture.running for one in server.cameras))
+            notifier.ready(f"serving {names} at {server.url}")
+            try:
+                lost = await _until(server, settings, stop, hung_up, again)
+            finally:
+                notifier.stopping()
             if lost:
                 raise ManyeyesError(f"{lost}; ended, as --exit-on-lost asks")
             event("stopping", "stopping")

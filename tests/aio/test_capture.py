@@ -577,6 +577,9 @@ class StopTest(RigTest):
         rig.start()
         await turns()
         self.assertEqual(rig.source.opens, 1)
+        self.assertTrue(rig.capture.running)
+        await rig.capture.stop()
+        self.assertFalse(rig.capture.running)
 
     async def test_what_it_looks_like(self):
         rig = self.stuck(1)

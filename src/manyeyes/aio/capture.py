@@ -105,10 +105,15 @@ class Capture:
 
     def start(self) -> None:
         """Start the loop as a task of the running event loop; harmless when it runs."""
-        if self._task is not None and not self._task.done():
+        if self.running:
             return
         self._stopping = False
         self._task = asyncio.create_task(self.run())
+
+    @property
+    def running(self) -> bool:
+        """Whether the loop is there to read, or to wait for somebody who watches."""
+        return self._task is not None and not self._task.done()
 
     async def stop(self) -> None:
         """End the loop and close the source; harmless when it does not run."""
