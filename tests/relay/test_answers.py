@@ -158,6 +158,21 @@ def test_who_asks_is_a_viewer_for_as_long_as_it_asks():
     run(main)
 
 
+def test_a_query_beside_another_gets_another_frame():
+    async def main():
+        async with bench() as b:
+            await b.publish(1)
+            first = await b.ask("id=a")
+            beside = await b.ask("id=a;beside=1")
+            assert first.number == 1
+            assert not beside.ended  # what is on its way to this asker already is not sent twice
+            assert (await b.ask("id=b;beside=1")).number == 1
+            await b.publish(2)
+            assert beside.number == 2
+
+    run(main)
+
+
 def test_what_a_slow_one_did_not_get_is_counted():
     async def main():
         async with bench() as b:

@@ -1,6 +1,6 @@
 import pytest
 
-from manyeyes.relay.held import MAX_HELD, MAX_PARAMETERS, MAX_PER_ASKER, Ask, Held
+from manyeyes.relay.held import MAX_HELD, MAX_PARAMETERS, MAX_PER_ASKER, NEVER, Ask, Held
 
 
 def asked(parameters="", now_us=1000, hold_us=500):
@@ -32,6 +32,17 @@ def test_wants():
     assert not ask.wants(5, 6)
     assert ask.wants(5, 8)
     assert ask.wants(6, 1)  # of another run: its numbers say nothing
+    assert not asked(f"after={NEVER}").wants(6, 1)  # a question about the time
+
+
+def test_a_second_query_of_one_asker_waits_for_the_next_frame():
+    held = Held(lambda ask: None)
+    first, second, other = asked("id=a"), asked("id=a;beside=1"), asked("id=b;beside=1")
+    for ask in (second, first, other):
+        held.add(ask)
+    assert held.take_for_frame() == [first, other]
+    assert held.take_for_frame() == [second]
+    assert held.take_for_frame() == []
 
 
 def test_the_newest_stay():

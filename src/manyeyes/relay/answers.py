@@ -137,7 +137,8 @@ class Answers:
         asker.seen_us = ask.asked_us
         hub = self.camera.hub
         latest = hub.latest
-        if latest is not None and hub.current and not latest.placeholder and ask.wants(self._epoch, latest.seq):
+        there = latest is not None and hub.current and not latest.placeholder and ask.wants(self._epoch, latest.seq)
+        if latest is not None and there and not (ask.beside and latest.seq <= asker.given_seq):
             self._answer(ask, asker)
         elif ask.due_us <= ask.asked_us:
             self._answer_empty(ask)
@@ -158,7 +159,7 @@ class Answers:
 
     def offer(self, frame: Frame) -> None:
         """Answer all who wait: with this frame, or with the reason why there is none."""
-        for ask in self._held.take():
+        for ask in self._held.take() if frame.placeholder else self._held.take_for_frame():
             asker = self._askers.get(ask.asker)
             if frame.placeholder or asker is None:
                 self._answer_empty(ask)
@@ -192,6 +193,7 @@ class Answers:
         latest = self.camera.hub.latest
         assert latest is not None, "there is a frame to answer with"
         asker.sending += 1
+        asker.given_seq = latest.seq
         asker.stats.pending_us = latest.capture_us
 
         def work() -> None:
@@ -340,13 +342,14 @@ class Answers:
 class _Asker:
     """Who asks: a machine that shows this camera."""
 
-    __slots__ = ("seen_us", "sending", "seq", "stats")
+    __slots__ = ("given_seq", "seen_us", "sending", "seq", "stats")
 
     def __init__(self, stats: ViewerStats, now_us: int) -> None:
         self.stats = stats
         self.seen_us = now_us
         self.sending = 0  # answers on their way into the link
         self.seq = 0  # of the last one
+        self.given_seq = 0  # of the newest that was on its way at all
 
 
 def _end(query: Any, refusal: bytes = b"") -> None:

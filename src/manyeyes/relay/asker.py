@@ -64,6 +64,10 @@ class Asker:
             self._queries.discard(query)
             query.cancel()
 
+    def reaches(self, session: str) -> bool:
+        """Say whether this machine is the one that was asked last."""
+        return self._querier is not None and self._session == session
+
     def interrupt(self) -> None:
         """Have what is asked now end as if nobody answered."""
         for query in self._queries:

@@ -11,6 +11,8 @@ from typing import Any
 MAX_HELD = 64
 # Of one asker. A second query hides the round trip on a long link; more than that only makes frames older.
 MAX_PER_ASKER = 2
+# As `after`: no frame is wanted at all, only the times.
+NEVER = (1 << 63) - 1
 # Longer than any parameter of ours needs.
 MAX_PARAMETERS = 200
 
@@ -25,13 +27,14 @@ class Ask:
         epoch: The run of the publisher that `after` belongs to; 0: none.
         after: The number of the frame that the asker has.
         asked_us: When it came, monotonic.
+        beside: Whether another query of this asker is on its way, so that what it has been sent is not wanted again.
         due_us: When it is answered at the latest, monotonic; `asked_us`: at once.
     """
 
-    __slots__ = ("after", "asked_us", "asker", "due_us", "epoch", "key", "query")
+    __slots__ = ("after", "asked_us", "asker", "beside", "due_us", "epoch", "key", "query")
 
     def __init__(self, query: Any, key: str, parameters: str, now_us: int, hold_us: int) -> None:
-        """Read the parameters `after`, `epoch`, `hold_ms` and `id`.
+        """Read the parameters `after`, `epoch`, `hold_ms`, `id` and `beside`.
 
         Raises:
             ValueError: If one is not what it should be.
@@ -46,12 +49,13 @@ class Ask:
             raise ValueError("id: expected 32 letters and digits at most")
         self.epoch = _number(pairs.get("epoch", "0"))
         self.after = _number(pairs.get("after", "0"))
+        self.beside = _number(pairs.get("beside", "0")) > 0
         self.asked_us = now_us
         self.due_us = now_us + min(hold_us, _number(pairs.get("hold_ms", "3600000")) * 1000)
 
     def wants(self, epoch: int, seq: int) -> bool:
         """Say whether a frame is newer than the one that the asker has."""
-        return self.epoch != epoch or seq > self.after
+        return self.after < NEVER and (self.epoch != epoch or seq > self.after)
 
 
 class Held:
@@ -84,6 +88,14 @@ class Held:
     def take(self) -> list[Ask]:
         """Return all of them; none waits any more."""
         asks, self._asks = self._asks, []
+        return asks
+
+    def take_for_frame(self) -> list[Ask]:
+        """Return those that a new frame answers; who asks beside another query of his own waits for the next one."""
+        asks = [ask for ask in self._asks if not ask.beside]
+        answered = {ask.asker for ask in asks}
+        asks += [ask for ask in self._asks if ask.beside and ask.asker not in answered]
+        self._asks = [ask for ask in self._asks if ask.beside and ask.asker in answered]
         return asks
 
     def take_due(self, now_us: int) -> list[Ask]:

@@ -1,7 +1,7 @@
 """The source for a camera of another machine: `zenoh:manyeyes/SITE/CAMERA`.
 
-One query is outstanding at any time: "newer than the frame that I have". The next one leaves when an answer has
-arrived, whatever becomes of the frame, so the picture here is as new as the link allows; one that is not taken before
+One query is outstanding at any time: "newer than the frame that I have"; two where the link is long (beside.py). The next
+one leaves when an answer has arrived, whatever becomes of the frame, so the picture here is as new as the link allows; one that is not taken before
 the next comes is replaced and counted. Which machine is asked, route.py says; without a token anybody is.
 
 - JPEGs are passed through. `wall_us` stays what the camera's machine said. `capture_us`, from which ages are told
@@ -33,6 +33,8 @@ from ..core.jpeg import whole
 from .address import check_key
 from .answers import HOLD_US
 from .asker import Asker
+from .beside import Beside
+from .held import NEVER
 from .network import Network
 from .offset import Offset
 from .route import Route
@@ -60,7 +62,6 @@ UNANSWERED = 20
 # A camera of another machine costs little to try again, and it is known when it is announced again.
 AGAIN_US = 500000
 COMPLAIN_US = 1000000
-_NEVER = (1 << 63) - 1
 
 
 class RelaySource(Source):
@@ -98,6 +99,8 @@ class RelaySource(Source):
         self.offset = Offset()
         self.gone = False
         self._clock = clock
+        self._beside = Beside()
+        self._second: asyncio.Task[None] | None = None  # the query beside the first one
         self._asker: Asker | None = None
         self._route: Route | None = None
         self._watch: Watch | None = None
@@ -148,6 +151,7 @@ class RelaySource(Source):
         self._inbox = inbox = Inbox()
         self._epoch = self._seq = self._delay_us = self._bad_since_us = self._unanswered = 0
         self._probed_us = -PROBE_US
+        self._beside = Beside()
         self._watch = directory.watch(self.key, self._rerouted)
         if not directory.ways(self.key):
             await directory.appeared(self.key, TOKEN_US)
@@ -187,8 +191,10 @@ class RelaySource(Source):
         if inbox is not None:
             self.dropped += inbox.dropped
             inbox.put(SourceEnded(f"{self.url}: the source is not open", self.url))
-        if task is not None:
-            await end_task(task)
+        for one in (task, self._second):
+            if one is not None:
+                await end_task(one)
+        self._second = None
         if asker is not None:
             asker.close()
         if watch is not None:
@@ -210,12 +216,39 @@ class RelaySource(Source):
                 item = await self._one(asker, route)
                 if item is not None:
                     inbox.put(item)
+                if self._beside.wanted and (self._second is None or self._second.done()):
+                    self._second = asyncio.create_task(self._pull_beside(asker, route, inbox))
         except SourceError as error:
             inbox.put(error)
         except ManyeyesError as error:
             inbox.put(SourceEnded(str(error), self.url))
         except Exception as error:  # noqa: BLE001  # a bug: said by the capture, which tries again
             inbox.put(error)
+
+    async def _pull_beside(self, asker: Asker, route: Route, inbox: Inbox) -> None:
+        """Ask beside the first query, as long as that is worth while; what is wrong, the first one finds out."""
+        # Half a round trip apart they find different frames.
+        await self._clock.sleep_us((self.offset.delay_us or 0) // 2)
+        while self._beside.wanted:
+            session = route.way.answers if route.way is not None else ""
+            if not asker.reaches(session):
+                return
+            asked_us = self._clock.wall_us()
+            try:
+                async with asyncio.timeout(SILENCE_US / 1000000):
+                    answer = await asker.ask(session, f"{self._parameters()};beside=1")
+                if not isinstance(answer, bytes):
+                    return
+                now_us = self._clock.now_us()
+                frame = self._frame(Envelope.decode(answer), asked_us, self._clock.wall_us(), now_us)
+            except (TimeoutError, ManyeyesError):
+                return
+            if frame is None:
+                return
+            inbox.put(frame)
+
+    def _parameters(self) -> str:
+        return f"after={self._seq};epoch={self._epoch};id={self.network.id}"
 
     async def _one(self, asker: Asker, route: Route) -> Frame | None:
         """Ask once; return a new frame, or None where there was none."""
@@ -225,11 +258,10 @@ class RelaySource(Source):
             await self._say(SourceNotFound(f"nobody publishes {self.key}", self.url))
             await self.network.directory.appeared(self.key, NOBODY_US)
             return None
-        probe = began_us - self._probed_us >= PROBE_US
-        after, hold = (_NEVER, ";hold_ms=0") if probe else (self._seq, "")
+        probe = self._seq > 0 and began_us - self._probed_us >= PROBE_US
         limit_us = HOLD_US + max(SILENCE_US - HOLD_US, PATIENCE * self._delay_us)
         asked_us = self._clock.wall_us()
-        parameters = f"after={after};epoch={self._epoch};id={self.network.id}{hold}"
+        parameters = f"after={NEVER};id={self.network.id};hold_ms=0" if probe else self._parameters()
         try:
             async with asyncio.timeout(limit_us / 1000000):
                 answer = await asker.ask(way.answers if way is not None else "", parameters)
@@ -270,13 +302,14 @@ class RelaySource(Source):
             if self._epoch:
                 self.changes += 1
                 self._complain("another publisher answers than before")
-                self.offset = Offset()
+                self.offset, self._beside = Offset(), Beside()
             self._epoch, self._seq = envelope.epoch, 0
         on_way_us = self.offset.add(asked_us, arrived_us, envelope.held_us, envelope.sent_us)
         if not len(envelope.jpeg) or envelope.seq <= self._seq:
             return None
         self._delay_us = max(0, arrived_us - asked_us - envelope.held_us)
         self._seq = envelope.seq
+        self._beside.note(envelope.seq, envelope.wall_us, self._delay_us, self.offset.delay_us or 0)
         data, width, height = whole(bytes(envelope.jpeg))
         # A camera's pictures are in order, however the estimate changes.
         capture_us = self._last_us = max(self._last_us + 1, now_us - on_way_us - envelope.age_us)
