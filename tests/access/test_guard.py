@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from tests.access.support import House, basic
+from manyeyes.access.credentials import make_link
+from tests.access.support import House, basic, everybody
 
 FRIEND = "https://friend.example"
 BROWSER = {"User-Agent": "Mozilla/5.0"}
@@ -142,6 +143,18 @@ def test_addresses_of_others_are_for_admins(tmp_path):
             assert status["you"]["name"] == name
             assert status["you"]["by"] == "basic"
             assert ("access" in status) == (name == "boss")
+
+    run(tmp_path, main)
+
+
+def test_a_link_does_not_tell_where_the_camera_is(tmp_path):
+    async def main(house):
+        users = everybody()
+        key = make_link(users, users.by_name["boss"], "back", house.clock.wall_us() // 1000000 + 60)
+        [row] = json.loads((await house.ask(f"/status?key={key}")).body)["cameras"]
+        assert (row["name"], row["source"]) == ("back", "")
+        [row, _] = json.loads((await house.ask("/status", basic("viewer"))).body)["cameras"]
+        assert row["source"] == "knobs:"
 
     run(tmp_path, main)
 

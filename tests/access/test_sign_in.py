@@ -36,6 +36,16 @@ def test_in_and_out(tmp_path):
     run(tmp_path, main)
 
 
+def test_signing_in_again_leaves_the_old_session(tmp_path):
+    async def main(house):
+        old = await house.session("boss")
+        form = {**old, "Content-Type": "application/x-www-form-urlencoded"}
+        assert (await house.ask("/login", form, "POST", b"name=viewer&password=correct+horse")).status_code == 303
+        assert (await house.ask("/status", old)).status_code == 401
+
+    run(tmp_path, main)
+
+
 def test_secure_under_tls(tmp_path):
     async def main(house):
         def https(request):

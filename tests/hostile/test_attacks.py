@@ -17,10 +17,10 @@ from tests.hostile.scene import HEADER, REPORT, Scene, report, scene
 from tests.serving import Serving
 
 PLACES = 400  # of which one address has half
-HEAD = b"GET /status HTTP/1.1\r\nHost: h\r\n\r\n"
-STREAM = b"GET /stream.jpg HTTP/1.1\r\nHost: h\r\n\r\n"
-SNAPSHOT = b"GET /snapshot.jpg?max_age_ms=60000 HTTP/1.1\r\nHost: h\r\n\r\n"
-POST = b"POST /config HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n"
+HEAD = b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n"
+STREAM = b"GET /stream.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n"
+SNAPSHOT = b"GET /snapshot.jpg?max_age_ms=60000 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST /config HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
 RESET = struct.pack("ii", 1, 0)
 
 
@@ -153,9 +153,9 @@ def test_oversized_and_binary_heads(server):
         kinds = (
             lambda: b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\n\r\n",
             lambda: b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 50_000,
-            lambda: b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n" + b"x" * 100_000,
+            lambda: b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n" + b"x" * 100_000,
             lambda: choose.randbytes(50_000),
-            lambda: b"GET / HTTP/1.1\r\nHost: h\r\nA: " + choose.randbytes(1000) + b"\r\n\r\n",
+            lambda: b"GET / HTTP/1.1\r\nHost: localhost\r\nA: " + choose.randbytes(1000) + b"\r\n\r\n",
             lambda: bytes(100_000),
             lambda: b"\r\n" * 100_000,
         )

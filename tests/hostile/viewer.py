@@ -29,7 +29,7 @@ def main(host: str, port: int, scheme: str) -> None:
     ages_s: list[float] = []
     data = bytearray()
     with connect(host, port, scheme) as sock:
-        sock.sendall(b"GET /stream.jpg HTTP/1.1\r\nHost: viewer\r\n\r\n")
+        sock.sendall(b"GET /stream.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
         while True:
             ready, _, _ = select.select([sock, sys.stdin], [], [])
             if sock in ready:

@@ -172,6 +172,8 @@ class Guard:
         if not grant.may(ADMIN):
             status = {key: status[key] for key in ("version", "uptime_s", "cameras")}
             for camera in status["cameras"]:
+                if grant.kind == LINK:
+                    camera["source"] = ""  # an address in somebody's network, or a command
                 for viewer in camera["viewers"]:
                     viewer["peer"] = ""
         elif self._credentials is not None:

@@ -86,6 +86,7 @@ class SignIn:
             if denied.retry_after_s:
                 response.headers["Retry-After"] = str(denied.retry_after_s)
             return response
+        self._end(request)  # who signs in again leaves what they had
         generation = self._credentials.users.now().generation(user)
         cookie = self._credentials.sessions.begin(user.name, generation)
         event(
@@ -100,12 +101,15 @@ class SignIn:
 
     async def leave(self, request: Request) -> Response:
         """Answer `/logout`: the session's streams end, too."""
-        cookie = request.cookies.get(self._credentials.cookie)
-        if cookie is not None:
-            self._credentials.sessions.end(cookie)
+        self._end(request)
         response = Response("", 303, {"Location": "login?out"})
         _set_cookie(response, request, self._credentials.cookie, "", 0)
         return response
+
+    def _end(self, request: Request) -> None:
+        cookie = request.cookies.get(self._credentials.cookie)
+        if cookie is not None:
+            self._credentials.sessions.end(cookie)
 
     async def link(self, request: Request) -> Response:
         """Answer `/link`: a URL that shows one camera for a while."""
