@@ -1,8 +1,15 @@
+import asyncio
+from dataclasses import replace
+
 import pytest
 import zenoh
 
 from manyeyes.core.errors import ConfigError
-from manyeyes.relay.access import parse_allow, rules
+from manyeyes.relay.access import KINDS, parse_allow, rules
+from manyeyes.relay.credentials import Credentials
+from manyeyes.relay.network import Network
+from tests.relay.certificates import secret_file
+from tests.relay.machines import ask, free_endpoint, run
 
 FRONT, BACK = "manyeyes/yard/front", "manyeyes/yard/back"
 
@@ -91,3 +98,36 @@ def test_names_are_those_of_what_is_in_use():
     assert subjects(users=True, certificates=False) == [{"id": "user 0", "usernames": ["hall"]}, {"id": "anybody"}]
     assert subjects(users=False, certificates=True)[0] == {"id": "certificate 0", "cert_common_names": ["hall"]}
     assert len(subjects(users=True, certificates=True)) == 3
+
+
+def test_zenoh_judges_so(tmp_path):
+    """Two users ask one machine: settings are for the one who may change them."""
+
+    async def main():
+        users = Credentials(users=secret_file(tmp_path / "users", "hall:a\nboss:b\n"))
+        guarded = replace(users, allow=(f"hall={FRONT}", f"boss=config:{FRONT}"))
+        endpoint = free_endpoint()
+        network = Network(listen=(endpoint,), credentials=guarded)
+        await network.open()
+        places = [
+            network.session.declare_queryable(f"{camera}/{kind}", answer) for camera in (FRONT, BACK) for kind in KINDS
+        ]
+        for user, password, expected in (("hall", "a", ["frame"]), ("boss", "b", ["frame", "config"])):
+            mine = Credentials(user=user, password_file=secret_file(tmp_path / user, password))
+            other = Network((endpoint,), credentials=mine)
+            await other.open()
+            while not await ask(other.session, f"{FRONT}/frame"):
+                await asyncio.sleep(0.01)
+            asked = [f"{camera}/{kind}" for camera in (FRONT, BACK) for kind in ("frame", "config")]
+            answered = [key for key in asked if await ask(other.session, key, b"{}")]
+            assert answered == [f"{FRONT}/{kind}" for kind in expected]
+            await other.close()
+        for place in places:
+            place.undeclare()
+        await network.close()
+
+    run(main)
+
+
+def answer(query):
+    query.reply(query.key_expr, b"here")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import pytest
 import zenoh
@@ -182,3 +183,21 @@ def hostile(endpoint, login):
         assert asked == []
         for lie in lies:
             lie.undeclare()
+
+
+def test_names_of_certificates_and_a_router(pictures, tmp_path):
+    """What a router passes on, it passes on to whom it may; who has a certificate and no permission sees nothing."""
+    authority = Authority(tmp_path / "ca")
+    middle, shed, hall, gate = (authority.make(name) for name in ("middle", "shed", "hall", "gate"))
+    endpoint = f"tls/127.0.0.1:{free_port()}"
+    allowed = replace(middle, allow=("shed=publish:manyeyes/shed/*", "hall=manyeyes/shed/*"))
+    viewing = ["far=zenoh:manyeyes/shed/door", "--connect", endpoint]
+    with (
+        Serving("--listen", endpoint, *options(allowed), name="router"),
+        Serving(f"door={pictures / 'shed'}", "--publish=shed", "--connect", endpoint, *options(shed)),
+        Serving(*viewing, *options(hall)) as far,
+        Serving(*viewing, *options(gate)) as outside,
+    ):
+        eventually(lambda: snapshot(far, "far") == numbered(2), "the shed's camera, through the router")
+        assert snapshot(outside, "far") == 503
+        assert "nobody publishes" in outside.status()["reason"]

@@ -19,7 +19,6 @@ The settings that are not Zenoh's own, and why:
 import asyncio
 import contextlib
 import json
-import logging
 import re
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,8 +33,6 @@ from .directory import Directory
 from .refusal import connects, listens, refusal
 
 T = TypeVar("T")
-
-log = logging.getLogger("manyeyes")
 
 OPEN_S = 10.0
 TOKEN_S = 10.0
