@@ -116,8 +116,8 @@ def block(figures: dict[str, Any]) -> str:
             "router": f"{one.router_us:.0f} us",
             "deliver": f"{one.deliver_us:.1f} us",
             "added age of a hop, p50 and p99": f"{one.hop_p50_ms:.1f} ms, {one.hop_p99_ms:.1f} ms",
-            "camera": f"{one.camera_bytes / 1e3:.0f} KB",
-            "viewer": f"{one.viewer_bytes / 1e3:.1f} KB",
+            "memory for a camera": f"{one.camera_bytes / 1e3:.0f} KB",
+            "for a viewer": f"{one.viewer_bytes / 1e3:.1f} KB",
         }
         for size_bytes, one in costs.items()
     ]

@@ -1,7 +1,7 @@
 """What can happen to a fleet. Each event breaks something, sees that it is broken, and puts it right again.
 
-An event returns from where on the pictures count as recovered, and whose: what else can be reached has to stay live
-while it lasts, and that is looked at in here.
+What can be reached meanwhile has to stay live, and that is looked at in here. At the end the mark is set: who has a
+picture that was captured after it has recovered. A program that is started again counts from its word that it is ready.
 """
 
 import signal
@@ -43,16 +43,17 @@ def relay_killed(site: Site) -> None:
     site.mark()
     site.kill("relay2")
     others_go_on(site, "relay2")
-    site.mark()
     site.start("relay2")
+    site.mark()
 
 
 def link_lost(site: Site) -> None:
     """The plug is out for so long that the router has given up the link: 10 s, by Zenoh's clock."""
-    peers = site.peers("router")
+    everybody = 1 + len(RELAYS)
+    eventually(lambda: site.peers("router") == everybody, "camera and relays are connected")
     site.mark()
     site.links["relay1"].cut()
-    eventually(lambda: site.peers("router") < peers, "the router gives up the link")
+    eventually(lambda: site.peers("router") < everybody, "the router gives up the link")
     others_go_on(site, "relay1")
     site.mark()
     site.links["relay1"].mend()
@@ -60,11 +61,11 @@ def link_lost(site: Site) -> None:
 
 def relay_frozen(site: Site) -> None:
     """What it does not read makes nobody else wait, and the router forgets it."""
-    askers = site.askers("router")
+    eventually(lambda: site.askers("router") == len(RELAYS), "the relays, and they alone, ask the router")
     site.mark()
     site.programs["relay3"].signal(signal.SIGSTOP)
     try:
-        eventually(lambda: site.askers("router") < askers, "the router forgets the relay that asks no more")
+        eventually(lambda: site.askers("router") < len(RELAYS), "the router forgets the relay that asks no more")
         others_go_on(site, "relay3")
         site.mark()
     finally:
@@ -85,16 +86,16 @@ def router_restarted(site: Site) -> None:
     site.mark()
     site.kill("router")
     site.blind()
-    site.mark()
     site.start("router")
+    site.mark()
 
 
 def camera_restarted(site: Site) -> None:
     site.mark()
     site.kill("camera")
     site.blind()
-    site.mark()
     site.start("camera")
+    site.mark()
 
 
 def link_thin(site: Site) -> dict[str, Any]:

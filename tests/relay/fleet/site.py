@@ -61,9 +61,13 @@ class Site:
         self._folder = folder
 
     def __enter__(self) -> Self:
-        for name in ("router", "camera", *RELAYS):
-            self.start(name)
-        self.programs["viewers"] = Program(self._machines["viewers"], str(CROWD), self._folder)
+        try:
+            for name in ("router", "camera", *RELAYS):
+                self.start(name)
+            self.programs["viewers"] = Program(self._machines["viewers"], str(CROWD), self._folder)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_error: object) -> None:
