@@ -33,9 +33,12 @@ LADDER: dict[str, set[str]] = {
     "config_show": {"config", "config_layers"},
     "camera_log": {*_AIO, "logs"},
     "cameras": {*_BOXES, *_AIO, "config", "camera_log"},
-    "server": {"cameras", *_BOXES, *_AIO, "config", "logs", "camera_log", "discovered"},
+    "signals": set(),
+    "server": {"cameras", *_BOXES, *_AIO, "config", "logs", "camera_log", "discovered", "signals"},
     "discovered": {"relay", *_AIO},
-    "serving": {"server", "cameras", "config", "logs", "sources", "delivery", *_AIO},
+    "processes": {"server", "serving", *_BOXES, *_AIO, "config", "logs"},
+    "supervisor": {"config", "logs", "signals", "delivery", "relay", *_AIO},  # not "server": it is to stay small
+    "serving": {"server", "cameras", "config", "logs", "signals", "sources", "delivery", *_AIO},
     "arguments": {"arguments_relay", "config", *_AIO},
     "arguments_access": {"arguments"},
     "arguments_watching": {"arguments"},
@@ -45,8 +48,8 @@ LADDER: dict[str, set[str]] = {
     "progress": set(),  # a line on a terminal
     "probe": {"sources", "progress", *_AIO},  # a client, beside the server
     "record": {"progress", *_AIO},  # what becomes of a hub's frames, for one command
-    "commands": {"server", "cameras", "probe", "record", *_BOXES, *_AIO, "config"},
-    "router": {"server", "cameras", *_BOXES, *_AIO, "config"},
+    "commands": {"server", "cameras", "probe", "record", *_BOXES, *_AIO, "config", "signals"},
+    "router": {"server", "cameras", *_BOXES, *_AIO, "config", "signals"},
     "cli": {
         "access",
         "arguments_access",
@@ -61,6 +64,7 @@ LADDER: dict[str, set[str]] = {
         "progress",
         "server",
         "serving",
+        "supervisor",
         "config",
         "logs",
         *_AIO,
@@ -83,7 +87,7 @@ COMPAT = "aio/compat.py"  # where the runtimes' differences live
 
 # On the host all of the standard library is allowed, and of the rest only this, only there.
 THIRD_PARTY = {
-    "microdot": {"access", "web", "delivery", "server", "emulation"},
+    "microdot": {"access", "web", "delivery", "server", "processes", "emulation"},
     "numpy": {"encoders", "glyphs", "sources", "emulation", "testing"},
     "simplejpeg": {"encoders", "sources", "emulation", "testing"},
     "PIL": {"emulation"},
@@ -108,6 +112,8 @@ NO_OWN_TEST = {
     "arguments_watching.py": "tests/probe/test_command.py and tests/record/test_command.py: as their commands",
     "delivery/lanes.py": "tests/delivery/test_viewers.py: the viewers that are in them",
     "commands.py": "tests/test_cli.py, and tests/emulation for `run`",
+    "processes.py": "tests/test_supervisor.py: the processes as a whole",
+    "signals.py": "tests/test_cli.py: every command that is interrupted",
     "__main__.py": "one call of cli.main, and what holds before it; tests/test_cli.py runs `python -m manyeyes`",
 }
 

@@ -169,6 +169,8 @@ def build_parser() -> Parser:
     network.add_argument(
         "--base-path", metavar="PATH", default=defaults.base_path, help="where a proxy shows this server, as in /cams1/"
     )
+    network.add_argument("--workers", type=int, metavar="N",
+                         help="deliver with N processes, for more viewers than one core can serve; one more captures")  # fmt: skip
     access = serve.add_argument_group("access")
     access.add_argument(
         "--users", metavar="FILE",

@@ -56,12 +56,12 @@ def loaded_from(arguments: argparse.Namespace) -> Loaded:
 
 def _serve(parsed: argparse.Namespace) -> int:
     loaded = loaded_from(parsed)
-    from .commands import default_source  # here, so that --help and a wrong option answer at once
-    from .serving import serve
 
     def with_cameras(loaded: Loaded) -> Settings:
         if "cameras" in loaded.origins:
             return loaded.settings
+        from .commands import default_source  # here, so that --help and a wrong option answer at once
+
         found_here = [default_source()] if loaded.settings.discover is None else []
         return loaded.settings.model_copy(update={"cameras": parse_cameras(found_here)})
 
@@ -72,6 +72,12 @@ def _serve(parsed: argparse.Namespace) -> int:
     logs.set_up(settings.log_format, parsed.verbose, sys.stderr)
     for note in loaded.notes:
         log.warning("%s", note)
+    if settings.workers is not None:
+        from .supervisor import supervise  # and that process stays small
+
+        return asyncio.run(supervise(settings, _say, parsed.verbose))
+    from .serving import serve
+
     # What was imported stays: with these 40,000 objects a full collection would stop the pictures for 20 ms.
     gc.freeze()
     asyncio.run(serve(settings, _say, again if parsed.config or os.environ.get(FILE_VARIABLE) else None))

@@ -15,7 +15,8 @@ from .config import Settings
 from .core.errors import ConfigError, ManyeyesError, SourceError
 from .delivery.addresses import reachable, url
 from .delivery.tls import certificate_for
-from .server import Server, stop_signals
+from .server import Server
+from .signals import stop_signals
 from .sources import open_source, refuse_bad, schemes
 from .sources.devices import default_device, describe_devices, list_devices
 

@@ -104,9 +104,15 @@ class Settings(PictureSettings):
     exit_on_lost_s: Annotated[float, Field(ge=1, le=86400)] | None = None
     stall_timeout_s: Annotated[float, Field(ge=1, le=86400)] = 30
     log_format: Literal["text", "json"] = "text"
+    workers: Annotated[int, Field(ge=1, le=64)] | None = None
     max_connections: Annotated[int, Field(ge=1, le=1000000)] = 2000
     max_viewers: Annotated[int, Field(ge=1, le=1000000)] | None = None
     max_per_address: Annotated[int, Field(ge=1, le=1000000)] | None = None
+
+    def names(self) -> str:
+        """Return the cameras' names, and what is discovered, as the line on standard output has them."""
+        found = [self.discover] if self.discover is not None else []
+        return ",".join([*(camera.name for camera in self.cameras), *found])
 
 
 def validated(**values: Any) -> Settings:

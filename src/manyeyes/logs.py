@@ -74,10 +74,10 @@ class Bound(logging.Filter):
 
 
 class TextFormatter(logging.Formatter):
-    """One line for people."""
+    """One line for people; with the process's name in it where there are several."""
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s")
+    def __init__(self, process: str = "") -> None:
+        super().__init__(f"%(asctime)s %(levelname)s {process + ': ' if process else ''}%(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the line, with how many like it were left out before it."""
@@ -87,7 +87,11 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: `time` (UTC), `level`, `event`, `message`, and the event's fields."""
+    """One JSON object a line: `time` (UTC), `level`, `event`, `message`, and the event's fields; `process` as above."""
+
+    def __init__(self, process: str = "") -> None:
+        super().__init__()
+        self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -97,6 +101,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "event": getattr(record, "event", "note"),
             "message": record.getMessage(),
+            **({"process": self._process} if self._process else {}),
             **getattr(record, "fields", {}),
         }
         if suppressed := getattr(record, "suppressed", 0):
@@ -106,16 +111,17 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(body, ensure_ascii=False, default=str)
 
 
-def set_up(form: str = TEXT, verbose: bool = False, stream: TextIO = sys.stderr) -> None:
+def set_up(form: str = TEXT, verbose: bool = False, stream: TextIO = sys.stderr, process: str = "") -> None:
     """Have everything that is logged written to a stream, unless whoever runs this has set up logging already.
 
     Args:
         form: TEXT or JSON.
         verbose: Log what is for finding faults, too.
         stream: Where to.
+        process: The name of this one of several processes.
     """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter() if form == JSON else TextFormatter())
+    handler.setFormatter(JsonFormatter(process) if form == JSON else TextFormatter(process))
     handler.addFilter(Bound())
     logging.basicConfig(handlers=[handler], level=logging.DEBUG if verbose else logging.INFO)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -7,7 +7,8 @@ from . import relay
 from .aio.camera import Camera
 from .cameras import make_camera
 from .config import CameraSettings, Settings
-from .server import Server, stop_signals
+from .server import Server
+from .signals import stop_signals
 
 RELAY = ("publish", "connect", "listen", *(name for name in Settings.model_fields if name.startswith("relay_")))
 

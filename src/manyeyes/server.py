@@ -6,12 +6,8 @@
 For programs: `Server(hub_or_source, ...)` is an async context manager. For the command line: `serving.py`.
 """
 
-import asyncio
 import logging
-import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -35,10 +31,13 @@ from .delivery.tls import certificate_for
 from .encoders import HostEncoder
 from .logs import event
 from .metrics import Metrics
+from .signals import stop_signals
 from .sources import refuse_bad
 from .web.app import fault, make_app
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .discovered import Discovered
     from .relay.node import Node
 
@@ -89,6 +88,7 @@ class Server:
                     f"camera name {name} is used twice: give each its own", "cameras", name, "names that differ"
                 )
         self._leaving: list[Camera] = []  # those that `remove()` has not closed yet
+        self._running = False
         self._guard: Guard | None = None
         self._limits: Limits | None = None
         self._listener: Listener | None = None
@@ -96,7 +96,7 @@ class Server:
         self._given: list[socket.socket] = []  # listening already, by systemd
         self._host = self.settings.host
         self._discovered: Discovered | None = None
-        self.notes: Callable[[], dict[str, object]] = dict
+        self.notes: Callable[[], dict[str, object]] = self._relay_status
 
     @classmethod
     def from_settings(cls, settings: Settings, socks: list[socket.socket] | None = None) -> "Server":
@@ -116,8 +116,7 @@ class Server:
             ManyeyesError: If the port is taken, or the server runs already.
             HubClosed: If it ran before: its cameras were closed with it.
         """
-        settings = self.settings
-        if self._listener is not None:
+        if self._running:
             raise ManyeyesError(f"the server runs already, at {self.url}")
         for camera in self.cameras:
             if camera.hub.closed:
@@ -132,21 +131,31 @@ class Server:
                     raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
         if node is not None:
             await node.start()
+        self._listen()
+        self._running = True
+        for camera in self.cameras:
+            camera.start()
+        if node is not None and self.settings.discover is not None:
+            from .discovered import Discovered  # here, so that a server that discovers nothing needs nothing of it
+
+            self._discovered = Discovered(self.cameras, self.add, self.remove, node)
+
+    def _listen(self) -> None:
+        """Accept connections from now on; one of several processes does it otherwise, or not at all (processes.py)."""
+        settings = self.settings
         certificate = certificate_for(settings.tls_cert, settings.tls_key)
-        service = self._service(guard)
-        socks = listen(settings.host, settings.port, settings.unix, settings.unix_mode, self._given)
-        self._listener = Listener(socks, service, int(settings.stall_timeout_s * 1000000), certificate)
+        assert self._guard is not None, "the server is being started"
+        service = self._service(self._guard)
+        self._listener = Listener(self._bind(), service, int(settings.stall_timeout_s * 1000000), certificate)
         self._listener.start()
         given_or_unix = settings.unix is not None or self._given
         self._host = self._listener.address[0] if given_or_unix else settings.host
         self._given = []  # the listener's from here on
-        guard.listens_on(self._listener.address[1])
-        for camera in self.cameras:
-            camera.start()
-        if node is not None and settings.discover is not None:
-            from .discovered import Discovered  # here, so that a server that discovers nothing needs nothing of it
+        self._guard.listens_on(self._listener.address[1])
 
-            self._discovered = Discovered(self.cameras, self.add, self.remove, node)
+    def _bind(self) -> list[socket.socket]:
+        settings = self.settings
+        return listen(settings.host, settings.port, settings.unix, settings.unix_mode, self._given)
 
     def check(self) -> "tuple[Guard, Node | None]":
         """Judge what can be judged before anything is opened; return who lets requests in, and the part in the relay.
@@ -183,7 +192,7 @@ class Server:
         )
 
         def notes() -> dict[str, object]:
-            return {"listener": limits.status(), **(self._node.status() if self._node is not None else self.notes())}
+            return {"listener": limits.status(), **self.notes()}
 
         discover = settings.discover
         app = make_app(
@@ -198,6 +207,9 @@ class Server:
         )
         guard.add_routes(app)
         return Service(app, guard.unread, limits, Proxies(settings.trusted_proxies), base_path(settings.base_path))
+
+    def _relay_status(self) -> dict[str, object]:
+        return self._node.status() if self._node is not None else {}
 
     def add(self, camera: "BaseHub | Camera | str") -> Camera:
         """Show one more camera, from now on; return it.
@@ -223,7 +235,7 @@ class Server:
         if camera.hub.closed:
             raise _closed(camera)
         self.cameras.append(camera)
-        if self._listener is not None:
+        if self._running:
             if self._node is not None:
                 self._node.add(camera)
             camera.start()
@@ -275,6 +287,7 @@ class Server:
 
     async def aclose(self) -> None:
         """End all streams, close all sources, free everything; harmless when it is not running."""
+        self._running = False
         listener, self._listener = self._listener, None
         for sock in self._given:
             sock.close()
@@ -337,18 +350,3 @@ def _limits_of(settings: Settings) -> tuple[int, int | None, int]:
 
 def _closed(camera: Camera) -> HubClosed:
     return HubClosed(f"camera {camera.name} was closed with the server that had it: make new ones of both")
-
-
-@contextmanager
-def stop_signals() -> Iterator[asyncio.Event]:
-    """Give an event that SIGINT and SIGTERM set, instead of what they do otherwise."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    for number in numbers:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)

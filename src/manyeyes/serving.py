@@ -16,7 +16,8 @@ from .core.errors import ConfigError, ManyeyesError, SourceError
 from .delivery.notify import Notifier
 from .delivery.sockets import inherited
 from .logs import event
-from .server import Server, stop_signals
+from .server import Server
+from .signals import stop_signals
 from .sources import refuse_bad
 
 LOOK_S = 0.5  # how often --exit-on-lost looks
@@ -41,8 +42,7 @@ async def serve(
     # The signals first: who reads the line below may send one at once.
     with stop_signals() as stop, _hang_ups(again is not None) as hung_up:
         async with Server.from_settings(settings, inherited()) as server:
-            found = [settings.discover] if settings.discover is not None else []
-            names = ",".join([*(camera.name for camera in settings.cameras), *found])
+            names = settings.names()
             announce(f"manyeyes: serving {names} at {server.url}")
             if settings.open or settings.users is not None:
                 for one in server.urls:
@@ -65,10 +65,10 @@ async def _until(
     hung_up: asyncio.Event,
     again: Callable[[], Settings] | None,
 ) -> str:
-    """Wait as `_lost` does, and read the settings again as often as that is asked for."""
+    """Wait as `wait_lost` does, and read the settings again as often as that is asked for."""
     while True:
         tasks = (
-            asyncio.create_task(_lost(server.cameras, settings.exit_on_lost_s, stop)),
+            asyncio.create_task(wait_lost(server.cameras, settings.exit_on_lost_s, stop)),
             asyncio.create_task(hung_up.wait()),
         )
         try:
@@ -85,7 +85,7 @@ async def _until(
             event("reload_refused", f"settings were read again, and nothing is changed: {error}", logging.ERROR)
 
 
-async def _lost(cameras: list[Camera], limit_s: float | None, stop: asyncio.Event) -> str:
+async def wait_lost(cameras: list[Camera], limit_s: float | None, stop: asyncio.Event) -> str:
     """Wait until the program is to stop, and return ""; or until a camera has been lost for too long: which, and why."""
     while not stop.is_set():
         try:

@@ -47,22 +47,47 @@ def listen(host: str, port: int, unix: str | None, mode: str, given: list[socket
     return [bind(host, port) if unix is None else bind_unix(unix, int(mode, 8))]
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, shared: bool = False) -> socket.socket:
     """Return a non-blocking socket that listens.
+
+    Args:
+        host: An address, or a name for one.
+        port: 0 picks a free one.
+        shared: Whether other processes of this user listen at the same port (SO_REUSEPORT): each gets a share of the
+            connections.
 
     Raises:
         ConfigError: If the host is no address of this machine.
         ManyeyesError: If the port is taken or not allowed.
     """
+    return _bound(host, port, shared, listens=True)
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """Return a socket that holds a port for those that `bind(shared=True)`, and gets no connection itself.
+
+    Raises:
+        ConfigError, ManyeyesError: As `bind()`.
+    """
+    if port:
+        # Another server that shares its port would go unnoticed: to one that does not share, everybody is in the way.
+        bind(host, port).close()
+    return _bound(host, port, shared=True, listens=False)
+
+
+def _bound(host: str, port: int, shared: bool, listens: bool) -> socket.socket:
     family, address = resolve(host, port)[0]
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6 and host == "::":
             # "::" means both, whatever the system's default
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         sock.bind(address)
-        sock.listen(BACKLOG)
+        if listens:
+            sock.listen(BACKLOG)
         sock.setblocking(False)
     except OSError as error:
         sock.close()

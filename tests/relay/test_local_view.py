@@ -1,0 +1,88 @@
+import asyncio
+import contextlib
+
+import pytest
+
+from manyeyes.aio.compat import CLOCK
+from manyeyes.core.errors import ManyeyesError
+from manyeyes.relay import local_feed, local_view
+from manyeyes.relay.local_view import ENDED
+from manyeyes.testing import FakeSource, fake_jpeg
+from tests.relay.machines import camera_of, run, until
+from tests.relay.workers import Worker, after, capturing
+
+pytestmark = pytest.mark.usefixtures("one_shelf")
+
+
+def test_viewers_of_another_worker_are_told_of(tmp_path):
+    async def main():
+        async with (
+            capturing(tmp_path, (FakeSource(clock=CLOCK), "front")),
+            Worker(tmp_path) as one,
+            Worker(tmp_path, 2) as two,
+        ):
+            for worker in (one, two):
+                await worker.view.known.wait()
+            with (
+                contextlib.closing(one.cameras["front"].hub.subscribe("one", "")),
+                contextlib.closing(two.cameras["front"].hub.subscribe("two", "")),
+            ):
+
+                async def ids(worker):
+                    await worker.view.refresh()
+                    return {row["id"] for row in worker.cameras["front"].status()["viewers"]}
+
+                async with asyncio.timeout(30):
+                    for worker in (one, two):
+                        while await ids(worker) != {"one", "two"}:
+                            await asyncio.sleep(0.01)
+
+    run(main)
+
+
+def test_cameras_come_and_go_with_the_list(tmp_path, monkeypatch):
+    monkeypatch.setattr(local_feed, "BEAT_S", 0.01)
+    monkeypatch.setattr(local_view, "GRACE_S", 0)
+
+    async def main():
+        async with capturing(tmp_path, (FakeSource(clock=CLOCK), "front")) as cameras, Worker(tmp_path) as one:
+            await one.view.known.wait()
+            late = camera_of(FakeSource(clock=CLOCK), "late")
+            cameras.append(late)
+            await until(lambda: list(one.cameras) == ["front", "late"], "it comes")
+            with contextlib.closing(one.cameras["late"].hub.subscribe()) as subscription:
+                await until(lambda: late.hub.watched)
+                cameras.remove(late)
+                assert await after(subscription, lambda frame: True) is None, "its streams end"
+            await until(lambda: list(one.cameras) == ["front"])
+            assert not late.hub.watched
+            await late.aclose()
+
+    run(main)
+
+
+def test_a_capture_process_that_ends_is_seen_and_so_is_the_next_one(tmp_path):
+    async def main():
+        async with Worker(tmp_path) as one:
+            source = FakeSource(clock=CLOCK)
+            async with capturing(tmp_path, (source, "front")) as (camera,):
+                await one.view.known.wait()
+                front = one.cameras["front"]
+                subscription = front.hub.subscribe()
+                await until(lambda: camera.hub.watched)
+                source.give(fake_jpeg(1))
+                await after(subscription, lambda frame: not frame.placeholder)
+            assert (await after(subscription, lambda frame: frame.placeholder)).placeholder == ENDED
+            assert (front.state, front.status()["reason"]) == ("lost", ENDED)
+            with pytest.raises(ManyeyesError, match="the capture process"):
+                await front.snapshot()
+            source = FakeSource(clock=CLOCK)
+            async with capturing(tmp_path, (source, "front")) as (camera,):
+                await until(lambda: camera.hub.watched, "it wants frames of the new one, too")
+                source.give(fake_jpeg(2))
+                frame = await after(subscription, lambda frame: not frame.placeholder)
+                assert bytes(frame.data) == fake_jpeg(2)
+                assert one.cameras["front"] is front
+                subscription.close()
+
+    run(main)
