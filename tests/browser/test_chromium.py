@@ -59,6 +59,22 @@ def test_frame_is_on_canvas_before_next_one_is_published(new_tab: NewTab, way: s
         tab.check(serving.url)
 
 
+def test_a_script_gets_parts_with_lengths(served: Serving, new_tab: NewTab) -> None:
+    """`fetch()` asks as Mainsail's webcam does, from the same browser whose `<img>` gets parts without."""
+    tab = new_tab()
+    tab.page.goto(served.url)
+    first = tab.page.evaluate(
+        """async () => {
+            const reader = (await fetch('stream.jpg')).body.getReader();
+            const { value } = await reader.read();
+            await reader.cancel();
+            return new TextDecoder('latin1').decode(value.slice(0, 200));
+        }"""
+    )
+    assert "Content-Length: " in first
+    tab.check(served.url)
+
+
 def test_length_framing_shows_frame_only_with_next_one(new_tab: NewTab) -> None:
     """Why browsers get a framing of their own: Chromium does not believe a Content-Length.
 

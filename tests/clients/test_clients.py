@@ -198,7 +198,8 @@ def test_curl_finds_stream_under_its_other_names(served: Serving, path: str) -> 
 
 @pytest.mark.parametrize(("query", "agent"), [("?framing=browser", "curl"), ("", "Mozilla/5.0 (X11; Linux x86_64)")])
 def test_browser_framing_has_no_lengths_and_whole_pictures(served: Serving, query: str, agent: str) -> None:
-    parts = curl_parts(f"{served.url}stream.jpg{query}", 10, "--user-agent", agent)
+    options = ("--user-agent", agent, "--header", "Accept: image/avif,image/webp,*/*;q=0.8")  # as an <img> asks
+    parts = curl_parts(f"{served.url}stream.jpg{query}", 10, *options)
     assert all(headers == {"content-type": "image/jpeg"} for headers, _ in parts)
     counters = [decode_pattern(decoded(body))[0] for _, body in parts]
     assert counters == sorted(set(counters))

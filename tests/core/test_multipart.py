@@ -21,6 +21,18 @@ class TestFraming(unittest.TestCase):
         for agent in ("", "Lavf/61.7.100", "curl/8.5.0", "Go-http-client/1.1", "mozilla", "x Mozilla/5.0"):
             self.assertEqual((agent, framing_for(agent)), (agent, LENGTH))
 
+    def test_a_script_in_a_browser_needs_lengths(self):
+        agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+        for accept in (
+            "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5",
+            "text/html,*/*;q=0.8",
+            "",
+        ):
+            self.assertEqual((accept, framing_for(agent, accept)), (accept, BROWSER))
+        for accept in ("*/*", " */*"):
+            self.assertEqual((accept, framing_for(agent, accept)), (accept, LENGTH))
+        self.assertEqual(framing_for("curl/8.5.0", "*/*"), LENGTH)
+
 
 class TestConstants(unittest.TestCase):
     def test_the_content_type_is_text_and_names_the_boundary(self):

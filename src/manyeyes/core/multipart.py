@@ -26,9 +26,17 @@ FIRST_HEADER = b"--" + BOUNDARY + b"\r\nContent-Type: image/jpeg\r\n\r\n"
 TAIL = b"\r\n" + FIRST_HEADER
 
 
-def framing_for(user_agent: str) -> str:
-    """Return the framing that suits a user agent: BROWSER for `Mozilla/...`, else LENGTH."""
-    return BROWSER if user_agent.startswith("Mozilla/") else LENGTH
+def framing_for(user_agent: str, accept: str = "") -> str:
+    """Return the framing that suits a client: BROWSER for what shows the stream by itself, else LENGTH.
+
+    An `<img>` and a tab name the pictures or pages that they take. A script's `fetch()` sends `Accept: */*` from the
+    same browser, and takes the parts apart itself: Mainsail's can't without a Content-Length.
+
+    Args:
+        user_agent: The request's User-Agent.
+        accept: Its Accept.
+    """
+    return BROWSER if user_agent.startswith("Mozilla/") and accept.strip() != "*/*" else LENGTH
 
 
 def part_header(length_bytes: int, wall_us: int, placeholder: str = "") -> bytes:

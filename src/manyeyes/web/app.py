@@ -121,7 +121,7 @@ class Routes:
         arguments = request.args
         framing = arguments.get("framing")
         if framing is None:
-            framing = framing_for(request.headers.get("User-Agent", ""))
+            framing = framing_for(request.headers.get("User-Agent", ""), request.headers.get("Accept", ""))
         elif framing not in (BROWSER, LENGTH):
             return fault(400, f"framing={framing}: expected {BROWSER} or {LENGTH}")
         viewer = arguments.get("viewer", "")
