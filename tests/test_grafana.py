@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import manyeyes
-from tests.serving import InThread, eventually
+from tests.serving import Serving, eventually
 
 ROOT = Path(__file__).parent.parent
 DASHBOARD = ROOT / "examples" / "grafana" / "manyeyes.json"
@@ -48,7 +48,7 @@ def scraped(url: str) -> str:
 @pytest.fixture(scope="module")
 def text() -> Iterator[str]:
     """What `/metrics` of a running server says when somebody has watched."""
-    with InThread("cam=test:?size=160x120&fps=30") as server:
+    with Serving("cam=test:?size=160x120&fps=30") as server:
         scraped(server.url)
         with urllib.request.urlopen(server.url + "stream.jpg", timeout=60) as stream:
             assert stream.read(30000)
