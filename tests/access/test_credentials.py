@@ -1,6 +1,7 @@
 """What a request brings. Which of it opens which route is in test_matrix.py."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -9,6 +10,7 @@ from manyeyes.access import editing, passwords
 from manyeyes.access.credentials import make_link
 from manyeyes.access.throttle import FREE
 from tests.access.support import CHEAP, PASSWORD, STORED, TOKEN, House, basic, bearer, cookie, everybody
+from tests.delivery.wire import until
 
 PEER = "192.0.2.1"
 
@@ -128,6 +130,27 @@ def test_who_guesses_has_to_wait_even_with_the_right_one(tmp_path):
         house.clock.advance(1000000)
         assert (await house.ask("/status", basic("boss"), peer=PEER)).status_code == 200
         assert house.credentials.throttle.failures == FREE
+
+    run(tmp_path, main)
+
+
+def test_many_tries_at_once_are_no_way_around_the_wait(tmp_path, monkeypatch):
+    go = threading.Event()
+
+    def matches(password, stored):
+        go.wait()
+        return password == PASSWORD
+
+    monkeypatch.setattr(passwords, "matches", matches)
+
+    async def main(house):
+        words = [*(f"wrong {number}" for number in range(FREE + 5)), PASSWORD]
+        tasks = [asyncio.create_task(house.ask("/status", basic("boss", word), peer=PEER)) for word in words]
+        await until(lambda: house.credentials._checker._waiting == len(words))
+        go.set()
+        answers = [(await task).status_code for task in tasks]
+        assert (answers.count(401), answers.count(429)) == (FREE, 6)
+        assert answers[-1] == 429, "even the right one tells nothing"
 
     run(tmp_path, main)
 

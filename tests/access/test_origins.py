@@ -117,6 +117,7 @@ def test_cors_for_all_goes_without_cookies_and_lets_nobody_change_anything():
     headers = origins.headers(request("GET", Origin="https://any.example"))
     assert headers["Access-Control-Allow-Origin"] == "https://any.example"
     assert "Access-Control-Allow-Credentials" not in headers
+    assert origins.embedders() == "'self'", "to read is not to show it in a frame"
     assert not origins.trusts(request(Origin="https://any.example", **OWN))
 
 

@@ -71,6 +71,7 @@ def test_secure_under_tls(tmp_path):
 def test_it_leads_to_the_camera_and_never_away(tmp_path, camera, location):
     async def main(house):
         assert (await house.sign_in("boss", camera=camera)).headers["Location"] == location
+        assert (await house.sign_in("guest", camera="front")).headers["Location"] == "./", "none of theirs"
 
     run(tmp_path, main)
 

@@ -1,5 +1,7 @@
 """Signing in, out, and links, as people in Chromium do it; each state is judged and kept as a picture as in test_states.py."""
 
+import http.server
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from manyeyes.access.command import link
 from tests.browser.conftest import Tab
 from tests.browser.test_page import DESKTOP, PHONE, SMALL_PHONE
 from tests.browser.test_states import DARK, judge
-from tests.serving import Serving, eventually
+from tests.serving import Serving, eventually, get_json
 
 NewTab = Callable[..., Tab]
 PASSWORD = "correct horse"
@@ -57,7 +59,7 @@ def quiet(tab: Tab) -> None:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("sign-in", DESKTOP), ("sign-in-dark", DARK), ("sign-in-small-phone", SMALL_PHONE)],
+    [("sign-in-dark", DARK), ("sign-in-phone", SMALL_PHONE)],
 )
 def test_in_and_out(served: Serving, new_tab: NewTab, name: str, options: dict[str, Any]) -> None:
     tab = new_tab(**options)
@@ -164,3 +166,71 @@ def test_a_link_that_expires(served: Serving, users: Path, new_tab: NewTab) -> N
     tab.wait_text("h1", "This link has expired")
     judge(tab, "expired-link")
     quiet(tab)
+
+
+class Bare(http.server.BaseHTTPRequestHandler):
+    """A page of another site, with nothing on it."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>elsewhere</title>")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """Return the origin of another site: to a browser `localhost` is another one than 127.0.0.1."""
+    with http.server.HTTPServer(("127.0.0.1", 0), Bare) as server:
+        thread = threading.Thread(target=server.serve_forever, name="elsewhere")
+        thread.start()
+        try:
+            yield f"http://localhost:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+CHANGE = """url => fetch(url + "config", {
+  method: "POST", mode: "no-cors", credentials: "include", headers: { "Content-Type": "text/plain" }, body: '{"quality": 1}',
+}).then(() => "sent")"""
+READ = """url => fetch(url + "status", { credentials: "include" }).then((reply) => reply.json().then((body) => [reply.status, body]),
+  () => "blocked")"""
+SHOW = """url => new Promise((done) => {
+  const image = document.body.appendChild(new Image());
+  image.onerror = () => done("error");
+  image.src = url + "snapshot.jpg";
+  image.onload = () => done("shown");
+})"""
+
+
+def test_another_site_reads_and_changes_nothing_of_who_is_signed_in(
+    served: Serving, new_tab: NewTab, elsewhere: str
+) -> None:
+    tab = new_tab(**DESKTOP)
+    tab.page.goto(served.url)
+    sign_in(tab, "anna")
+    live(tab)
+    before = tab.page.evaluate("fetch('config').then((reply) => reply.json())")
+    other = new_tab()  # the same person's browser, with the cookie in it
+    other.page.goto(elsewhere)
+    assert other.page.evaluate(CHANGE, served.url) == "sent"
+    assert other.page.evaluate(READ, served.url) == "blocked"
+    assert other.page.evaluate(SHOW, served.url) == "error", "the cookie is not sent along"
+    assert tab.page.evaluate("fetch('config').then((reply) => reply.json())") == before
+
+
+def test_another_site_without_users_and_one_that_is_let_in(new_tab: NewTab, elsewhere: str) -> None:
+    tab = new_tab(**DESKTOP)
+    with Serving("test:?size=320x240") as serving:
+        tab.page.goto(elsewhere)
+        assert tab.page.evaluate(CHANGE, serving.url) == "sent"
+        assert tab.page.evaluate(READ, serving.url) == "blocked"
+        assert tab.page.evaluate(SHOW, serving.url) == "shown", "as in OctoPrint: a picture needs no leave"
+        assert get_json(serving.url + "config")["quality"] == 85
+    with Serving("test:?size=320x240", "--cors", elsewhere) as serving:
+        status, body = tab.page.evaluate(READ, serving.url)
+        assert (status, body["cameras"][0]["name"]) == (200, "cam")

@@ -126,6 +126,7 @@ class Credentials:
             right = await self._checker.check(password, stored)
         except TooBusy:
             raise Denied("too many sign in at once: try again", 503, 1) from None
+        self._may_try(address)  # others of this address may have failed meanwhile: many at once are no way around it
         if not right or user is None:
             self._failed(address, "password")
             raise Denied("wrong name or password")

@@ -88,7 +88,7 @@ class Origins:
 
     def embedders(self) -> str:
         """Return who may show the page in a frame, for its CSP."""
-        return " ".join(["'self'", *self._cors])
+        return " ".join(["'self'", *(origin for origin in self._cors if origin != ANY)])
 
 
 def _host_name(host: str) -> str:

@@ -79,8 +79,9 @@ class SignIn:
         except ValueError:
             return self._fault(400, "expected the form of /login, in UTF-8")
         name, camera = form.get("name", ""), form.get("camera", "")
+        address = request.client_addr[0]
         try:
-            user = await self._credentials.sign_in(request.client_addr[0], name, form.get("password", ""))
+            user = await self._credentials.sign_in(address, name, form.get("password", ""))
         except Denied as denied:
             response = _page("", "", denied.status, str(denied), camera, name)
             if denied.retry_after_s:
@@ -89,13 +90,9 @@ class SignIn:
         self._end(request)  # who signs in again leaves what they had
         generation = self._credentials.users.now().generation(user)
         cookie = self._credentials.sessions.begin(user.name, generation)
-        event(
-            "signed_in",
-            f"{user.name} has signed in from {request.client_addr[0]}",
-            user=user.name,
-            peer=request.client_addr[0],
-        )
-        response = Response("", 303, {"Location": f"cams/{camera}/" if is_name(camera) else "./"})
+        event("signed_in", f"{user.name} has signed in from {address}", user=user.name, peer=address)
+        sees = is_name(camera) and (user.cameras is None or camera in user.cameras)
+        response = Response("", 303, {"Location": f"cams/{camera}/" if sees else "./"})
         _set_cookie(response, request, self._credentials.cookie, cookie, LONGEST_US // 1000000)
         return response
 
