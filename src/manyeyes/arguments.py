@@ -190,6 +190,11 @@ def build_parser() -> Parser:
         help="let other machines view these cameras, as zenoh:manyeyes/SITE/NAME (default: this machine's name)",
     )  # fmt: skip
     machines.add_argument(
+        "--allow-config",
+        action="store_true",
+        help="let other machines see and change the settings of what is published",
+    )
+    machines.add_argument(
         "--discover", nargs="?", const="manyeyes/**", metavar="PATTERN",
         help="show every camera that other machines publish, while this runs; PATTERN says which, "
              "as 'manyeyes/yard/*' (default: manyeyes/**)",

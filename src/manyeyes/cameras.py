@@ -40,6 +40,10 @@ def make_camera(settings: CameraSettings, common: PictureSettings) -> Camera:
     capture = events.capture = Capture(source, hub, encoder, linger_us=linger_us, log=events, draw=draw)
     if source.asked["fps"] is None:  # it has no rate of its own to set: frames are left out instead
         capture.limit.fps = picture.fps or 0
+    if source.url.startswith(f"{relay.SCHEME}:"):
+        from .relay.far_camera import FarCamera  # here, where Zenoh is there: the source needs it, too
+
+        return FarCamera(hub, capture)
     return Camera(hub, capture)
 
 

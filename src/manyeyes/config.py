@@ -92,6 +92,7 @@ class Settings(PictureSettings):
     cors: tuple[str, ...] = ()
     publish: str | None = None
     discover: str | None = None
+    allow_config: bool = False
     connect: tuple[str, ...] = ()
     listen: tuple[str, ...] = ()
     relay_ca: str | None = None

@@ -177,6 +177,7 @@ class Server:
             settings.open,
             credentials,
             settings.discover,
+            settings.allow_config,
         )
         return guard, node
 

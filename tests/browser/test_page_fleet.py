@@ -7,8 +7,8 @@ import pytest
 
 import manyeyes
 from tests.browser.conftest import Tab
-from tests.browser.test_page import DESKTOP, PHONE, PHONE_SIDEWAYS, open_page
-from tests.serving import InThread, Serving, eventually, get_json, numbered
+from tests.browser.test_page import DESKTOP, PHONE, PHONE_SIDEWAYS, open_page, set_field
+from tests.serving import InThread, Serving, eventually, free_port, get_json, numbered
 
 NewTab = Callable[..., Tab]
 
@@ -188,3 +188,24 @@ def test_server_that_stops_and_comes_back_with_the_wall_open(new_tab: NewTab) ->
     with InThread(*MANY[:8], port=port):
         tab.wait_text("#state", "8 cameras")
     assert tab.exceptions == []
+
+
+def test_settings_of_a_camera_of_another_machine(new_tab: NewTab) -> None:
+    pytest.importorskip("zenoh")
+    endpoint = f"tcp/127.0.0.1:{free_port()}"
+    with (
+        Serving("front=test:?size=640x480&fps=30", "--publish=yard", "--listen", endpoint, "--allow-config") as origin,
+        Serving("--connect", endpoint, "--discover") as server,
+    ):
+        tab = new_tab(**DESKTOP)
+        open_page(tab, server.url)
+        assert tab.page.text_content("#name") == "yard-front"
+        tab.page.click("#settings")
+        tab.wait("document.querySelector('#set-quality').value === '85'")
+        set_field(tab, "quality", "10")
+        eventually(lambda: get_json(origin.url + "config")["quality"] == 10, "it is changed where the camera is")
+        set_field(tab, "quality", "1000")
+        told = tab.wait("() => Array.from(document.querySelectorAll('.wrong'), (one) => one.textContent).join('')")
+        assert "quality" in told.lower()
+        assert tab.page.input_value("#set-quality") == "10"
+        assert tab.exceptions == []

@@ -8,6 +8,7 @@ from manyeyes.core.errors import (
     FrameError,
     HubClosed,
     ManyeyesError,
+    NotAllowed,
     ProtocolError,
     RequestError,
     SourceBusy,
@@ -21,6 +22,7 @@ from manyeyes.core.errors import (
 TREE = (
     (ManyeyesError, Exception),
     (ConfigError, ManyeyesError),
+    (NotAllowed, ManyeyesError),
     (SourceError, ManyeyesError),
     (SourceNotFound, SourceError),
     (SourceBusy, SourceError),

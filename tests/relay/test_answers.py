@@ -340,7 +340,7 @@ def test_snapshots_are_few_and_say_why_there_is_none(monkeypatch):
     async def main():
         monkeypatch.setattr("manyeyes.aio.camera.SNAPSHOT_TIMEOUT_US", 1000)
         async with bench() as b:
-            queries = [FakeQuery() for _ in range(answers_module.MAX_SNAPSHOTS + 1)]
+            queries = [FakeQuery() for _ in range(answers_module.MAX_TASKS + 1)]
             for query in queries:
                 b.answers.receive("snapshot", query, f"{KEY}/snapshot")
             await b.settle()

@@ -5,6 +5,7 @@ from microdot import Response
 
 from manyeyes.aio.camera import Camera
 from manyeyes.aio.hub import Hub
+from manyeyes.core.errors import NotAllowed, SourceNoSignal
 from manyeyes.core.frame import Frame
 from manyeyes.core.multipart import BROWSER, FIRST_HEADER, LENGTH
 from manyeyes.web.app import make_app, peer, portable_stream
@@ -390,6 +391,16 @@ class TestConfig(AppCase):
         self.assertEqual((config["quality"], config["fps"], config["size"]), (85, 25, "640x480"))
         self.assertEqual(config["controls"]["gain"]["value"], 5)
         self.assertEqual(parsed(await call(self.app, "/config")), {})  # the program's own pictures: nothing
+
+    async def test_settings_that_are_another_machines(self):
+        for error, status in ((NotAllowed("not here"), 403), (SourceNoSignal("it is gone"), 503)):
+
+            async def refuse(*changes, error=error):
+                raise error
+
+            self.back.settings = self.back.configure = refuse
+            for response in (await call(self.app, "/cams/back/config"), await post(self.app, "/cams/back/config", {})):
+                self.assertFault(response, status, str(error))
 
     async def test_post_changes_any_subset_and_returns_the_new_get(self):
         for changes, state in (

@@ -115,6 +115,14 @@ class Camera:
         settings.update(source.settings())
         return settings
 
+    async def settings(self) -> "dict[str, object]":
+        """Return what `GET /config` answers: `config()`, where the settings are this machine's.
+
+        Raises:
+            ManyeyesError: If they are another one's, and cannot be had.
+        """
+        return self.config()
+
     async def configure(self, changes: "dict[str, Any]") -> None:
         """Make these changes: all, or none if one is wrong.
 

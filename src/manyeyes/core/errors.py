@@ -2,6 +2,7 @@
 
     ManyeyesError
     ├─ ConfigError            key, value, allowed
+    ├─ NotAllowed             somebody else decides, and did not allow it
     ├─ SourceError            source (credentials already removed)
     │  ├─ SourceNotFound      no such device, file or host
     │  ├─ SourceBusy          another process holds it
@@ -40,6 +41,10 @@ class ConfigError(ManyeyesError):
         self.key = key
         self.value = value
         self.allowed = allowed
+
+
+class NotAllowed(ManyeyesError):
+    """Asked of somebody who decides about it, and who did not allow it."""
 
 
 class SourceError(ManyeyesError):

@@ -45,6 +45,7 @@ def make_node(
     open: bool,
     credentials: Credentials,
     discover: str | None = None,
+    allow_config: bool = False,
 ) -> "Node | None":
     """Return a server's part in the relay, or None where it has none; for the arguments see `Node`.
 
@@ -64,7 +65,7 @@ def make_node(
     except ModuleNotFoundError as error:
         option = "discover" if publish is None else "publish"
         raise ConfigError(f"--{option}: {_missing(error)}", option) from error
-    return Node(cameras, publish, connect, listen, open, credentials, discover)
+    return Node(cameras, publish, connect, listen, open, credentials, discover, allow_config)
 
 
 def make_router(

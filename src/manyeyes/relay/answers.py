@@ -19,9 +19,12 @@ from ..core.envelope import Envelope
 from ..core.errors import ManyeyesError
 from ..core.frame import Frame
 from ..core.stats import ViewerStats
+from . import settings
 from .held import MAX_HELD, Ask, Held
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from ..aio.compat import Clock
     from .network import Network
 
@@ -35,10 +38,10 @@ TICK_S = 0.25
 # What Zenoh's threads hand over and the event loop has not taken yet.
 MAX_INBOX = 2 * MAX_HELD
 MAX_ASKERS = 64
-MAX_SNAPSHOTS = 8
+MAX_TASKS = 8  # snapshots and settings
 COMPLAIN_US = 1000000
 
-KINDS = ("frame", "snapshot", "status")
+KINDS = ("frame", "snapshot", "status", settings.KIND)
 
 
 class Answers:
@@ -50,6 +53,7 @@ class Answers:
         epoch: This run of the publisher.
         network: What answers are sent through.
         clock: For times and ages.
+        allow_config: Whether others may see and change the camera's settings.
 
     Attributes:
         answered: Frames sent.
@@ -57,8 +61,17 @@ class Answers:
         failed: Answers that did not get through: the link is gone, or was full for too long.
     """
 
-    def __init__(self, camera: Camera, key: str, epoch: int, network: "Network", clock: "Clock" = CLOCK) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        key: str,
+        epoch: int,
+        network: "Network",
+        clock: "Clock" = CLOCK,
+        allow_config: bool = False,
+    ) -> None:
         self.camera = camera
+        self._allow_config = allow_config
         self.key = key
         self.answered = 0
         self.refused = 0
@@ -116,8 +129,10 @@ class Answers:
                 self._ask(query, key)
             elif kind == "status":
                 self._send(query, key, json.dumps(self.camera.status()).encode())
+            elif kind == settings.KIND:
+                self._begin(self._config, query, key)
             else:
-                self._snapshot(query, key)
+                self._begin(self._snapshot, query, key)
 
     def _ask(self, query: Any, key: str) -> None:
         try:
@@ -259,15 +274,29 @@ class Answers:
     def _note_failure(self) -> None:
         self.failed += 1
 
-    def _snapshot(self, query: Any, key: str) -> None:
-        if len(self._tasks) >= MAX_SNAPSHOTS:
-            self._refuse_query(query, f"{MAX_SNAPSHOTS} snapshots are under way; ask again later")
+    def _begin(self, work: "Callable[[Any, str], Coroutine[Any, Any, None]]", query: Any, key: str) -> None:
+        """Do in a task what takes its time, but not too much of it at once."""
+        if len(self._tasks) >= MAX_TASKS:
+            self._refuse_query(query, f"{MAX_TASKS} snapshots or settings are under way; ask again later")
             return
-        task = asyncio.create_task(self._take_snapshot(query, Ask(query, key, "", self._clock.now_us(), 0)))
+        task = asyncio.create_task(work(query, key))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _take_snapshot(self, query: Any, ask: Ask) -> None:
+    async def _config(self, query: Any, key: str) -> None:
+        payload = query.payload.to_bytes() if query.payload is not None else None
+        try:
+            good, data = await settings.answer(self.camera, self._allow_config, payload)
+        except asyncio.CancelledError:
+            self._dismiss(query)
+            raise
+        if good:
+            self._send(query, key, data)
+        else:
+            self._dismiss(query, data)
+
+    async def _snapshot(self, query: Any, key: str) -> None:
+        ask = Ask(query, key, "", self._clock.now_us(), 0)
         try:
             frame = await self.camera.snapshot()
             data = self._envelope(ask, frame).encode()

@@ -27,6 +27,7 @@ class Node:
         open: Whether anybody may watch.
         credentials: Who else may, and who we are.
         discover: The pattern of cameras that are to be found; None: none are looked for.
+        allow_config: Whether others may see and change the settings of what is published.
 
     Raises:
         ConfigError: If an endpoint or a name cannot be, or anybody could watch without `open`.
@@ -41,6 +42,7 @@ class Node:
         open: bool,
         credentials: "Credentials",
         discover: str | None = None,
+        allow_config: bool = False,
     ) -> None:
         self._pattern = check_pattern(discover, "--discover") if discover is not None else None
         self._membership = Membership(publish is not None, connect, listen, open, credentials, discover is not None)
@@ -58,7 +60,7 @@ class Node:
                 if view.key == camera_key(site, name):
                     message = f"camera {name} would be pulled from itself: give it another name, or --publish=SITE"
                     raise ConfigError(message, "publish", site)
-            self._publisher = Publisher(cameras, site, self._network)
+            self._publisher = Publisher(cameras, site, self._network, allow_config=allow_config)
 
     async def start(self) -> None:
         """Join the other machines.

@@ -33,10 +33,19 @@ class Publisher:
         site: The site's name, checked.
         network: Open while this runs; it has its own use of it.
         clock: For times and ages; its Unix time at `start()` is the epoch.
+        allow_config: Whether others may see and change the cameras' settings.
     """
 
-    def __init__(self, cameras: list[Camera], site: str, network: "Network", clock: "Clock" = CLOCK) -> None:
+    def __init__(
+        self,
+        cameras: list[Camera],
+        site: str,
+        network: "Network",
+        clock: "Clock" = CLOCK,
+        allow_config: bool = False,
+    ) -> None:
         self.site = site
+        self._allow_config = allow_config
         self._cameras = cameras
         self._network = network
         self._clock = clock
@@ -63,7 +72,7 @@ class Publisher:
             ManyeyesError: If the network is gone.
         """
         key = camera_key(self.site, camera.name)
-        answers = Answers(camera, key, self._epoch, self._network, self._clock)
+        answers = Answers(camera, key, self._epoch, self._network, self._clock, self._allow_config)
         name = self._names[camera.name] = _Name(answers, self._network, self._epoch)
         await name.claim()
         log.info("%s: published as %s", camera.name, key)

@@ -86,7 +86,9 @@ class Router:
         source = camera.capture.source
         assert isinstance(source, RelaySource), "what is passed on comes through the relay"
         source.network, source.passes_on = self._network, True
-        self._passages[key] = _Passage(Answers(camera, key, self._epoch, self._network, self._clock), self._network)
+        # Who may see and change settings, the camera's own machine decides: it is asked.
+        answers = Answers(camera, key, self._epoch, self._network, self._clock, allow_config=True)
+        self._passages[key] = _Passage(answers, self._network)
         self._show(camera)
         log.info("%s: passed on", key)
 

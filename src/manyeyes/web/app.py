@@ -11,7 +11,7 @@ from microdot import Microdot, Request, Response
 from ..aio.camera import Camera
 from ..aio.compat import CLOCK
 from ..aio.hub import Hub
-from ..core.errors import ConfigError, ManyeyesError
+from ..core.errors import ConfigError, ManyeyesError, NotAllowed
 from ..core.multipart import BROWSER, LENGTH, framing_for
 from ..core.names import NAME_RULE, is_name
 from . import assets, headers
@@ -162,17 +162,19 @@ class Routes:
         camera = self.find(request, name)
         if camera is None:
             return self.no_camera(request, name)
-        if request.method == "POST":
-            try:
+        try:
+            if request.method == "POST":
                 changes = _changes(request)
                 await camera.configure(changes)
                 if self._changed is not None:
                     self._changed(camera.name, changes, peer(request))
-            except ConfigError as error:
-                return reply({"error": str(error), "key": error.key, "allowed": error.allowed}, 400)
-            except ManyeyesError as error:
-                return fault(503, str(error))
-        return reply(camera.config())
+            return reply(await camera.settings())
+        except ConfigError as error:
+            return reply({"error": str(error), "key": error.key, "allowed": error.allowed}, 400)
+        except NotAllowed as error:
+            return fault(403, str(error))
+        except ManyeyesError as error:
+            return fault(503, str(error))
 
     def no_camera(self, request: Request, name: "str | None") -> Response:
         """Return the answer for a camera that is not there."""
