@@ -96,6 +96,14 @@ def test_when_one_ends_all_end():
         assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
+def test_a_source_that_cannot_be_ends_all():
+    words = [sys.executable, FLEET / "run.py", "nowhere.mp4"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 1
+    assert re.search(r"^gate +\| .*nowhere\.mp4", done.stderr, flags=re.MULTILINE)
+    assert done.stderr.endswith("gate does not start\n")
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_takes_the_unit(unit, tmp_path):
     if shutil.which("systemd-analyze") is None:

@@ -38,7 +38,9 @@ class Fleet:
         self._tasks.append(asyncio.create_task(self._follow(name, process)))
         assert process.stdout is not None
         line = (await process.stdout.readline()).decode()
-        return line.split()[-1] if line else ""  # without a line it has ended, and said why
+        if not line:  # it has said why
+            sys.exit(f"{name} does not start")
+        return line.split()[-1]
 
     async def _follow(self, name: str, process: Process) -> None:
         assert process.stderr is not None
