@@ -24,7 +24,7 @@ $(shell if [ -e .venv/.place ] && ! { [ "$$(cat .venv/.place)" = "$$(pwd -P)" ] 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types unit test-mpy test-browser test-v4l2 soak soak-cameras soak-fleet bench oncam format clean system
+.PHONY: help run test lint types unit test-mpy test-browser test-v4l2 soak soak-cameras soak-fleet fuzz bench oncam format clean system
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,10 @@ soak-fleet: system .venv/.test ## Cut, kill and freeze a fleet of machines many 
 
 soak-cameras: system .venv/.test ## Open and close cameras many times: make soak-cameras ROUNDS=1000
 	MANYEYES_ROUNDS=$(ROUNDS) MANYEYES_GUEST_MINUTES=120 $(BIN)/python -m pytest -m v4l2 -k rounds -s $(ARGS)
+
+fuzz: .venv/.test ## Look for requests and pictures that break something: make fuzz MINUTES=10
+	@$(PIP) atheris
+	@for target in request parsers; do $(BIN)/python -m tests.fuzz.fuzz $$target $$(($(MINUTES) / 2 + 1)) || exit 1; done
 
 bench: .venv/.test ## Measure (a quarter of an hour; `make test` runs only the smoke version)
 	@tools/prerequisites bench
