@@ -12,6 +12,10 @@ The settings that are not Zenoh's own, and why:
 - 5 s for a handshake: closing waits for one that is under way, and a machine that is frozen would make it 10 s.
 - messages of 32 MB at most: a larger one is dropped whole by Zenoh, and the link stays.
 - with endpoints given: exactly these; no scouting, no gossip. Without: scouting, and only who publishes listens.
+- a link on which nothing comes for 3 s is given up, not after ten: what a machine has announced that froze or lost its
+  cable goes with it, and when the cable is back a new connection is quicker than TCP's own next try, which comes later and later.
+  For the same reason no try to connect lasts longer.
+- where a plain Zenoh router answers we are its client: between its peers it passes nothing on (since Zenoh 1.9).
 - an endpoint that does not answer is tried again every second, not every four. One that answers and refuses is noticed
   (`refusal.py`); only when we begin it is the end of the program, for later it may be a mistake that somebody is about to put right.
 """
@@ -38,6 +42,8 @@ OPEN_S = 10.0
 TOKEN_S = 10.0
 HANDSHAKE_MS = 5000
 SNDBUF_BYTES = 65536
+LEASE_MS = 3000
+ROUTER_TRIES, ROUTER_S = 20, 0.01  # a machine that is there has answered by then, as a rule
 # So many answers can be stuck in full links at one time before others wait for a thread; each 5 s at most.
 THREADS = 32
 # How long a link may take before its endpoint is asked why there is none.
@@ -94,12 +100,16 @@ class Network:
             if self._session is None:
                 pool = ThreadPoolExecutor(THREADS, "relay")
                 try:
-                    self._session = await _opened(pool, self._configuration())
+                    session = await _opened(pool, self._configuration())
+                    if self._connect and not self._listen and await _finds_router(session):
+                        await asyncio.wrap_future(pool.submit(_close, session))
+                        session = await _opened(pool, self._configuration("client"))
+                    self._session = session
                 except BaseException:
                     pool.shutdown(wait=False)
                     raise
                 self._pool = pool
-                self.id = str(self._session.zid())
+                self.id = str(session.zid())
             self._users += 1
 
     async def close(self) -> None:
@@ -192,11 +202,11 @@ class Network:
                 return ""
         return f"--connect {endpoint}: it answers, and refuses us: {why}"
 
-    def _configuration(self) -> zenoh.Config:
+    def _configuration(self, mode: str = "peer") -> zenoh.Config:
         config = zenoh.Config()
         given = bool(self._connect or self._listen)
         for key, value in (
-            ("mode", "peer"),
+            ("mode", mode),
             ("connect/endpoints", list(self._connect)),
             ("connect/retry", {"period_init_ms": 200, "period_max_ms": 1000, "period_increase_factor": 2}),
             ("scouting/multicast/enabled", not given),
@@ -204,6 +214,7 @@ class Network:
             ("transport/unicast/open_timeout", HANDSHAKE_MS),
             ("transport/shared_memory/enabled", False),
             ("transport/link/tcp/so_sndbuf", SNDBUF_BYTES),
+            ("transport/link/tx/lease", LEASE_MS),
             ("transport/link/tls/so_sndbuf", SNDBUF_BYTES),
             ("transport/link/rx/max_message_size", MAX_BYTES + 65536),
             *self._credentials.configuration().items(),
@@ -223,6 +234,17 @@ def direct(callback: Callable[..., object], drop: Callable[[], object] | None = 
     For any other callback Zenoh's Python starts a thread, for a query with each query.
     """
     return zenoh.handlers.Callback(callback, drop, indirect=False)
+
+
+async def _finds_router(session: zenoh.Session) -> bool:
+    """Say whether the first that we are connected with is a plain Zenoh router; without any link in a while, it is none."""
+    for _ in range(ROUTER_TRIES):
+        if session.info.routers_zid():
+            return True
+        if session.info.peers_zid():
+            return False
+        await asyncio.sleep(ROUTER_S)
+    return False
 
 
 async def _opened(pool: ThreadPoolExecutor, config: zenoh.Config) -> zenoh.Session:
