@@ -14,7 +14,7 @@ import pytest
 import simplejpeg
 
 import manyeyes
-from manyeyes.access import editing, passwords, users
+from manyeyes.access import editing, passwords, throttle, users
 from manyeyes.cameras import make_camera, open_camera
 from manyeyes.config import CameraSettings, Settings
 from manyeyes.core.errors import ConfigError, HubClosed, ManyeyesError, SourceError
@@ -331,6 +331,33 @@ def test_cors_is_on_streams_and_on_what_is_refused_unread(tmp_path):
                     status, headers, _ = await client.response()
                     assert (status, allowed(headers)) == expected
                 await until(lambda: not server._listener.connections)
+
+    run(main)
+
+
+def test_signing_in_behind_a_proxy(tmp_path):
+    async def main():
+        settings = {"trusted_proxies": ["127.0.0.1"], "base_path": "/yard/", "allowed_hosts": ["cam.example"]}
+        async with Server(Hub(), port=0, users=users_file(tmp_path, anna="view"), **settings) as server:
+
+            async def sign_in(address, password):
+                form = b"name=anna&password=%s&camera=cam" % password
+                async with ServerClient(server) as client:
+                    await client.send(
+                        b"POST /yard/login HTTP/1.1\r\nHost: inside\r\nX-Forwarded-Host: cam.example\r\n"
+                        b"X-Forwarded-Proto: https\r\nX-Forwarded-For: %s\r\nOrigin: https://cam.example\r\n"
+                        b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s"
+                        % (address, len(form), form)
+                    )
+                    return await client.response()
+
+            status, headers, _ = await sign_in(b"203.0.113.7", b"anna")
+            assert (status, headers["location"]) == (303, "cams/cam/")
+            assert headers["set-cookie"].endswith("; Secure")
+            for _ in range(throttle.FREE):
+                assert (await sign_in(b"203.0.113.7", b"wrong"))[0] == 401
+            assert (await sign_in(b"203.0.113.7", b"anna"))[0] == 429
+            assert (await sign_in(b"203.0.113.8", b"anna"))[0] == 303, "each client waits for itself"
 
     run(main)
 

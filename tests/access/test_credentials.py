@@ -9,6 +9,7 @@ from manyeyes.access import credentials as module
 from manyeyes.access import editing, passwords
 from manyeyes.access.credentials import make_link
 from manyeyes.access.throttle import FREE
+from manyeyes.access.users import Users
 from tests.access.support import CHEAP, PASSWORD, STORED, TOKEN, House, basic, bearer, cookie, everybody
 from tests.delivery.wire import until
 
@@ -87,6 +88,33 @@ def test_what_ends_a_session_a_token_and_a_link(tmp_path):
         assert [by_token.over, by_link.over] == [True, False]
         house.clock.advance(60_000000)
         assert by_link.over
+
+    run(tmp_path, main)
+
+
+def test_open_streams_cost_no_hash_while_the_file_is_the_same(tmp_path, monkeypatch):
+    async def main(house):
+        users = everybody()
+        key = make_link(users, users.by_name["boss"], "front", house.clock.wall_us() // 1000000 + 600)
+        kinds = (basic("boss"), ""), (bearer(TOKEN["boss"]), ""), (await house.session("boss"), ""), ({}, f"?key={key}")
+        grants = [await granted(house, headers, query) for headers, query in kinds]
+        assert not any(grant.over for grant in grants)
+        checked = []
+        find = Users.find_generation, Users.find_token, Users.generation
+        for method in find:
+
+            def count(self, argument, method=method):
+                checked.append(method.__name__)
+                return method(self, argument)
+
+            monkeypatch.setattr(Users, method.__name__, count)
+        for _ in range(60):
+            house.clock.advance(1000000)
+            assert not any(grant.over for grant in grants)
+        assert checked == []
+        house.save(editing.without(everybody(), "boss"))
+        assert all(grant.over for grant in grants)
+        assert checked
 
     run(tmp_path, main)
 

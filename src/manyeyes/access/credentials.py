@@ -164,7 +164,8 @@ class Credentials:
             self._failed(address, "token")
             raise Denied("wrong token")
         as_now = self._as_now(user)
-        return self._of_user(BEARER, user, lambda: as_now() and self.users.now().find_token(token) is not None)
+        there = self._while_users(lambda users: users.find_token(token) is not None)
+        return self._of_user(BEARER, user, lambda: as_now() and there())
 
     def _session(self, cookie: str) -> Grant:
         session = self.sessions.find(cookie)
@@ -181,15 +182,14 @@ class Credentials:
         if link is None:
             raise Denied("this link is not valid: ask for a new one")
 
-        def holds() -> bool:
-            users = self.users.now()
+        def shared(users: Users) -> bool:
             giver = users.find_generation(link.generation)
-            return (
-                giver is not None
-                and links.read(users.key, key) is not None
-                and may_share(giver, link.camera)
-                and self._clock.wall_us() < link.until_s * 1000000
-            )
+            return giver is not None and may_share(giver, link.camera) and links.read(users.key, key) is not None
+
+        as_now = self._while_users(shared)
+
+        def holds() -> bool:
+            return self._clock.wall_us() < link.until_s * 1000000 and as_now()
 
         if not holds():
             raise Denied("this link has expired: ask for a new one")
@@ -199,10 +199,26 @@ class Credentials:
         """Return what says whether a user is still the one of now."""
         generation = self.users.now().generation(user)
 
-        def holds() -> bool:
-            users = self.users.now()
+        def same(users: Users) -> bool:
             present = users.by_name.get(user.name)
             return present is not None and users.generation(present) == generation
+
+        return self._while_users(same)
+
+    def _while_users(self, check: Callable[[Users], bool]) -> Callable[[], bool]:
+        """Return what says whether a check holds for the users as they are now.
+
+        Each open stream asks once a second, so it is made anew only when the file was read again.
+        """
+        seen: Users | None = None
+        held = False
+
+        def holds() -> bool:
+            nonlocal seen, held
+            users = self.users.now()
+            if users is not seen:
+                seen, held = users, check(users)
+            return held
 
         return holds
 

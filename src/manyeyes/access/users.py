@@ -19,6 +19,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..aio.compat import CLOCK
@@ -63,8 +64,7 @@ class Users(NamedTuple):
 
         It stands in links, so it tells nothing to whoever has not the key.
         """
-        text = "\n".join((user.name, user.role, user.password, repr(user.cameras)))
-        return hmac.new(self.key, b"generation\n" + text.encode(), hashlib.sha256).hexdigest()[:16]
+        return _generation(self.key, user._replace(tokens=()))
 
     def find_generation(self, generation: str) -> User | None:
         """Return the user who has this generation now."""
@@ -83,6 +83,12 @@ class Users(NamedTuple):
                 if hmac.compare_digest(one, hashed):
                     found = user
         return found
+
+
+@lru_cache(USERS)  # a link is looked for among all users
+def _generation(key: bytes, user: User) -> str:
+    text = "\n".join((user.name, user.role, user.password, repr(user.cameras)))
+    return hmac.new(key, b"generation\n" + text.encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def token_hash(token: str) -> str:
