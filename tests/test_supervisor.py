@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -246,6 +247,28 @@ def test_any_worker_tells_of_all_viewers_and_counts_frames_once(calm, calm_eyes)
         sent_bytes = row["sent_bytes"] - begin[row["peer"]]
         assert sent_bytes < (frames + 5) * 2 * part_bytes
         assert row["age_ms"] is not None
+
+
+def test_any_worker_has_the_metrics_of_all(calm, calm_eyes):
+    def metrics():
+        with urllib.request.urlopen(calm.url + "metrics", timeout=60) as response:
+            return response.read().decode()
+
+    def by_process(name):
+        return dict(re.findall(rf'^{name}{{.*process="([^"]+)".*}} (\S+)$', text, flags=re.MULTILINE))
+
+    for _ in range(8):  # each on a connection of its own, so at both workers
+        text = metrics()
+        viewers = by_process("manyeyes_viewers")
+        assert set(viewers) == {"worker 1", "worker 2"}
+        assert sum(map(float, viewers.values())) == len(calm_eyes)
+        assert set(by_process("manyeyes_capture_frames_total")) == {"capture"}
+        assert set(by_process("process_open_fds")) == {"capture", "worker 1", "worker 2"}
+    for _ in range(10):
+        calm_eyes[0].next(live)
+    text = metrics()
+    assert sum(map(float, by_process("manyeyes_delivered_age_seconds_count").values())) > 0
+    assert float(by_process("manyeyes_capture_interval_seconds_count")["capture"]) > 0
 
 
 def test_bytes_that_are_counted_are_the_bytes_that_came(calm):

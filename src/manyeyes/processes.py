@@ -18,7 +18,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import logs
+from . import __version__, logs
 from .access.guard import Guard
 from .aio.compat import end_task
 from .config import Settings
@@ -26,6 +26,7 @@ from .core.errors import ConfigError, ManyeyesError
 from .delivery.connection import Service
 from .delivery.sockets import bind
 from .encoders import HostEncoder
+from .metrics import Metrics, merged
 from .relay import segments
 from .relay.local_camera import WorkerCamera
 from .relay.local_feed import LocalFeed
@@ -64,6 +65,7 @@ class WorkerServer(Server):
     """
 
     view: LocalView
+    _told: dict[str, bytes]  # what each process's metrics are
 
     def check(self) -> "tuple[Guard, None]":
         """As in Server; only the capture process has a part in the relay."""
@@ -76,13 +78,21 @@ class WorkerServer(Server):
         service = super()._service(guard)
         service.app.before_request(self._fetch)
         self.view.listener = service.limits.status
+        self.view.metrics = lambda: self._metrics.text()[0]
         return service
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        """As in Server, of all processes."""
+        return merged(self._told, accept)
 
     async def _fetch(self, request: "Request") -> "Response | None":
         """Fetch what the route is going to show, where that is another process's to tell."""
         parts = request.path.strip("/").split("/")
         try:
-            if parts[-1] in SHOWS_ALL:
+            if parts == ["metrics"]:
+                answers = await self.view.gather("metrics")
+                self._told = {f"worker {member}" if member else "capture": text for member, text in answers.items()}
+            elif parts[-1] in SHOWS_ALL:
                 await self.view.refresh()
             elif parts[-1] == "config" and request.method == "GET":
                 for camera in self.cameras:
@@ -90,6 +100,8 @@ class WorkerServer(Server):
                         await camera.learn_settings()
                         break
         except ManyeyesError as error:
+            if parts == ["metrics"]:
+                return fault(501, str(error))
             return fault(503, str(error), {"Retry-After": "1"})
         return None
 
@@ -97,7 +109,8 @@ class WorkerServer(Server):
 async def _capture(task: dict[str, Any], settings: Settings, stop: asyncio.Event) -> int:
     """Read the cameras, for all workers."""
     async with CaptureServer.from_settings(settings) as server:
-        feed = LocalFeed(task["folder"], server.cameras, server.notes)
+        metrics = Metrics(server.cameras, __version__)
+        feed = LocalFeed(task["folder"], server.cameras, server.notes, metrics=lambda: metrics.text()[0])
         try:
             await feed.start()
             _tell("ready {}")

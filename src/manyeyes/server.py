@@ -185,7 +185,7 @@ class Server:
         """Return what the connections are to."""
         settings = self.settings
         self._limits = limits = Limits(*_limits_of(settings))
-        metrics = Metrics(
+        self._metrics = Metrics(
             self.cameras,
             __version__,
             lambda hub: self._listener.measured(hub) if self._listener is not None else None,
@@ -201,13 +201,17 @@ class Server:
             stream,
             __version__,
             notes=notes,
-            metrics=metrics.text,
+            metrics=self.metrics,
             changed=log_change,
             hint=f"It waits for cameras that other machines publish as {discover}." if discover is not None else "",
             guard=guard,
         )
         guard.add_routes(app)
         return Service(app, guard.unread, limits, Proxies(settings.trusted_proxies), base_path(settings.base_path))
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        """Return what `/metrics` answers, and its Content-Type; see `Metrics.text`."""
+        return self._metrics.text(accept)
 
     def _relay_status(self) -> dict[str, object]:
         return self._node.status() if self._node is not None else {}

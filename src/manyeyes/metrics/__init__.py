@@ -48,10 +48,7 @@ class Metrics:
         try:
             from . import exposition
         except ModuleNotFoundError as error:
-            message = (
-                f"metrics need the Python package {error.name!r}, not installed; try: pip install 'manyeyes[metrics]'"
-            )
-            raise ManyeyesError(message) from error
+            raise _missing(error) from error
         shown = []
         for camera in list(self._cameras):
             meter = self._meter(camera.hub)
@@ -75,3 +72,22 @@ class Metrics:
         """Let go of cameras that were removed."""
         for hub in [hub for hub in self._meters if hub not in present]:
             hub.detach(self._meters.pop(hub))
+
+
+def merged(texts: dict[str, bytes], accept: str = "") -> tuple[bytes, str]:
+    """Return the texts of several processes as one; see `gathered.merged`.
+
+    Raises:
+        ManyeyesError: If `prometheus_client` is not installed.
+    """
+    try:
+        from . import gathered
+    except ModuleNotFoundError as error:
+        raise _missing(error) from error
+    return gathered.merged(texts, accept)
+
+
+def _missing(error: ModuleNotFoundError) -> ManyeyesError:
+    return ManyeyesError(
+        f"metrics need the Python package {error.name!r}, not installed; try: pip install 'manyeyes[metrics]'"
+    )

@@ -186,10 +186,16 @@ class LocalFeed:
         cameras: The server's own list: what comes and goes in it comes and goes at the workers.
         notes: Returns what `/status` shows beside the cameras.
         clock: For times and ages.
+        metrics: Returns what this process adds to `/metrics`.
     """
 
     def __init__(
-        self, folder: str, cameras: list[Camera], notes: Callable[[], dict[str, object]] = dict, clock: "Clock" = CLOCK
+        self,
+        folder: str,
+        cameras: list[Camera],
+        notes: Callable[[], dict[str, object]] = dict,
+        clock: "Clock" = CLOCK,
+        metrics: Callable[[], bytes] = bytes,
     ) -> None:
         self._network = LocalNetwork(folder, CAPTURE)
         self._cameras = cameras
@@ -199,7 +205,8 @@ class LocalFeed:
         self._began_us = clock.now_us()
         self._feeds: dict[str, CameraFeed] = {}
         self._shelf: Shelf | None = None
-        self._service: Service | None = None
+        self._metrics = metrics
+        self._services: list[Service] = []
         self._token: Any = None
         self._task: asyncio.Task[None] | None = None
         self._opened = False
@@ -214,8 +221,9 @@ class LocalFeed:
         await network.open()
         self._opened = True
         self._shelf = await network.run(Shelf)
-        self._service = Service(network, "status", self._status)
-        await self._service.start()
+        self._services = [Service(network, "status", self._status), Service(network, "metrics", self._tell_metrics)]
+        for service in self._services:
+            await service.start()
         await self._follow()
         session = network.session
         self._token = await network.run(lambda: session.liveliness().declare_token(f"local/alive/{CAPTURE}"))
@@ -250,6 +258,9 @@ class LocalFeed:
         rows = [feed.status() for feed in self._feeds.values()]
         return json.dumps({"cameras": rows, "notes": self._notes()}).encode()
 
+    async def _tell_metrics(self, _payload: bytes) -> bytes:
+        return self._metrics()
+
     async def aclose(self) -> None:
         """Leave, and take the shared memory away; harmless when it did not start."""
         task, self._task = self._task, None
@@ -258,8 +269,8 @@ class LocalFeed:
         feeds, self._feeds = self._feeds, {}
         for feed in feeds.values():
             await feed.aclose()
-        if self._service is not None:
-            await self._service.aclose()
+        for service in self._services:
+            await service.aclose()
         self._token = self._shelf = None
         if self._opened:
             self._opened = False

@@ -52,6 +52,7 @@ class LocalView:
         known: Set when the capture process has told its cameras for the first time.
         notes: What `/status` shows beside the cameras: what the capture process does, and of each worker.
         listener: Returns what this worker's listener counts.
+        metrics: Returns what this worker adds to `/metrics`.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class LocalView:
         self.known = asyncio.Event()
         self.notes: dict[str, object] = {}
         self.listener: Callable[[], dict[str, Any]] = dict
+        self.metrics: Callable[[], bytes] = bytes
         self._network = LocalNetwork(folder, member)
         self._make_encoder = make_encoder
         self._draw = draw
@@ -75,7 +77,10 @@ class LocalView:
         self._clock = clock
         self._cameras: dict[str, WorkerCamera] = {}
         self._loop = asyncio.get_running_loop()
-        self._service = Service(self._network, "status", self._status)
+        self._services = [
+            Service(self._network, "status", self._status),
+            Service(self._network, "metrics", self._tell_metrics),
+        ]
         self._declared: list[Any] = []
         self._told = asyncio.Event()
         self._list: dict[str, Any] | None = None
@@ -93,7 +98,8 @@ class LocalView:
         network = self._network
         await network.open()
         self._opened = True
-        await self._service.start()
+        for service in self._services:
+            await service.start()
         session = network.session
 
         def declare() -> list[Any]:
@@ -208,13 +214,17 @@ class LocalView:
         }
         return json.dumps({"worker": worker, "viewers": viewers, "listener": self.listener()}).encode()
 
+    async def _tell_metrics(self, _payload: bytes) -> bytes:
+        return self.metrics()
+
     async def aclose(self) -> None:
         """Leave, when the server has closed the cameras; harmless when it did not start."""
         for task in (self._task, self._gathering):
             if task is not None:
                 await end_task(task)
         self._task = None
-        await self._service.aclose()
+        for service in self._services:
+            await service.aclose()
         declared, self._declared = self._declared, []
         if declared:
             with contextlib.suppress(ManyeyesError):
