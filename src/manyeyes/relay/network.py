@@ -103,7 +103,9 @@ class Network:
                     session = await _opened(pool, self._configuration())
                     if self._connect and not self._listen and await _finds_router(session):
                         await asyncio.wrap_future(pool.submit(_close, session))
-                        session = await _opened(pool, self._configuration("client"))
+                        config = self._configuration()
+                        config.insert_json5("mode", '"client"')
+                        session = await _opened(pool, config)
                     self._session = session
                 except BaseException:
                     pool.shutdown(wait=False)
@@ -202,11 +204,11 @@ class Network:
                 return ""
         return f"--connect {endpoint}: it answers, and refuses us: {why}"
 
-    def _configuration(self, mode: str = "peer") -> zenoh.Config:
+    def _configuration(self) -> zenoh.Config:
         config = zenoh.Config()
         given = bool(self._connect or self._listen)
         for key, value in (
-            ("mode", mode),
+            ("mode", "peer"),
             ("connect/endpoints", list(self._connect)),
             ("connect/retry", {"period_init_ms": 200, "period_max_ms": 1000, "period_increase_factor": 2}),
             ("scouting/multicast/enabled", not given),
