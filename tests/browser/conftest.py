@@ -1,6 +1,7 @@
 """Chromium: one for each module, one tab or more for each test."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,7 +68,9 @@ class Tab:
 
     def wait(self, expression: str, argument: object = None) -> Any:
         """Wait until a JavaScript expression (or a function of the argument) is true; return its value."""
-        if "=>" not in expression:  # an expression would be evaluated at each look, which the page's CSP forbids
+        if not re.match(
+            r"(\(.*?\)|\w+)\s*=>", expression
+        ):  # an expression would be evaluated at each look, which the page's CSP forbids
             expression = f"() => ({expression})"
         return self.page.wait_for_function(expression, arg=argument).json_value()
 

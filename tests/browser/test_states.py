@@ -105,6 +105,36 @@ def test_lost(name: str, options: dict[str, Any], new_tab: NewTab) -> None:
         judge(tab, name)
 
 
+@pytest.mark.parametrize(("name", "options"), [("wall", DESKTOP), ("wall-dark", DARK), ("wall-phone", PHONE)])
+def test_wall(name: str, options: dict[str, Any], new_tab: NewTab) -> None:
+    cameras = [
+        f"{name}=test:?size=640x480&fps=10" for name in ("barn", "door", "field", "gate", "hall", "pond", "yard")
+    ]
+    with Serving(*cameras, "attic=/dev/video987") as serving:
+        tab = new_tab(**options)
+        tab.page.goto(serving.url)
+        tab.wait("() => [...document.querySelectorAll('.tile img')].filter(one => one.naturalWidth).length === 7")
+        tab.wait_text(".tile:last-child", "/dev/video987")
+        judge(tab, name)
+
+
+@pytest.mark.parametrize(("name", "options"), [("tabs", DESKTOP), ("tabs-phone", PHONE)])
+def test_tabs(name: str, options: dict[str, Any], new_tab: NewTab) -> None:
+    with Serving("front=test:?size=640x480&fps=10", "back=test:", "attic=/dev/video987") as serving:
+        tab = new_tab(**options)
+        open_page(tab, serving.url)
+        judge(tab, name)
+
+
+@pytest.mark.parametrize(("name", "options"), [("none", DESKTOP), ("none-phone", PHONE)])
+def test_no_camera_yet(name: str, options: dict[str, Any], new_tab: NewTab) -> None:
+    with InThread() as serving:
+        tab = new_tab(**options)
+        tab.page.goto(serving.url)
+        tab.wait_text("#notice", "No camera yet")
+        judge(tab, name)
+
+
 def test_connection_lost(new_tab: NewTab) -> None:
     tab = new_tab(**DESKTOP)
     with Serving("test:?size=640x480&fps=10", port=free_port()) as serving:

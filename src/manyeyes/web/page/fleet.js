@@ -13,7 +13,7 @@ const nav = document.getElementById('cameras');
 const here = /\/cams\/([\w-]+)\/[^/]*$/.exec(location.pathname)?.[1];
 const base = here ? '../../' : './';
 const wanted = new URLSearchParams(location.search).has('all');
-const wall = make('section', { id: 'wall' });
+const wall = make('main', { id: 'wall' }); // the stage, which is the other one, is not shown then
 wall.setAttribute('aria-label', 'Cameras');
 document.body.append(wall);
 

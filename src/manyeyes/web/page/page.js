@@ -218,12 +218,12 @@ function draw() {
   if (state) {
     const width = camera.width || asked?.width, height = camera.height || asked?.height;
     const age_s = link === 'live' && viewer?.age_ms != null ? viewer.age_ms / 1000 : NaN;
-    const slow = state === 'live' && fps < asked?.fps * 0.8;
+    const slow = state === 'live' && camera.since_s > 3 && fps < asked?.fps * 0.8; // a rate needs frames to be told from
     document.title = `${name} · manyeyes`;
     view.alt = `Live picture of ${name}`;
     write('name', name);
     write('resolution', width ? `${width} × ${height}` : '–');
-    write('fps', fps == null || off ? '–' : `${fps.toFixed(1)} ${slow ? `of ${asked.fps} ` : ''}fps`, slow && !off);
+    write('fps', fps == null || off || (state === 'live' && !fps) ? '–' : `${fps.toFixed(1)} ${slow ? `of ${asked.fps} ` : ''}fps`, slow && !off);
     write('viewers', off ? '–' : `${viewers.length}`);
     write('age', age_s >= 0 ? age_s > 90 ? `${Math.round(age_s / 60)} min old` : `${age_s.toFixed(age_s < 0.01 ? 3 : age_s < 1 ? 2 : 1)} s old` : '–', age_s > 1);
     if (width) root.style.setProperty('--ratio', `${width} / ${height}`);
