@@ -66,7 +66,7 @@ def test_page_of_a_camera_that_is_gone_waits_for_it(new_tab: NewTab) -> None:
         serving.call(lambda server: server.remove("two"))
         tab.wait_text("#notice", "This camera is gone")
         assert tab.page.text_content("#state") == "Gone"
-        tab.wait("Array.from(document.querySelectorAll('#cameras a'), (a) => a.textContent).join() === 'one'")
+        tab.wait("() => Array.from(document.querySelectorAll('#cameras a'), (a) => a.textContent).join() === 'one'")
         for stale in ("#fps", "#viewers", "#age"):
             assert tab.page.text_content(stale) == "–"
         serving.call(lambda server: server.add("two=test:?size=320x240&fps=30"))
@@ -93,7 +93,7 @@ def test_many_cameras_are_a_wall_that_keeps_none_open(new_tab: NewTab) -> None:
         tab = new_tab(**DESKTOP)
         tab.page.goto(serving.url)
         tab.wait_text("#state", "9 cameras")
-        tab.wait(f"{SHOWN} === 9")
+        tab.wait(f"() => {SHOWN} === 9")
         eventually(lambda: set(states(serving).values()) == {"idle"}, "no camera is open any more")
         frames = [row["frames"] for row in get_json(serving.url + "status")["cameras"]]
         asked = len(tab.urls)
@@ -138,7 +138,7 @@ def test_wall_says_why_there_is_no_picture(new_tab: NewTab) -> None:
     with InThread("one=test:?size=128x96", "two=/dev/video987", linger_s=0) as serving:
         tab = new_tab(**DESKTOP)
         tab.page.goto(serving.url + "?all")
-        tab.wait(f"{SHOWN} === 1")
+        tab.wait(f"() => {SHOWN} === 1")
         tab.wait_text(".tile:last-child", "/dev/video987")
         tab.wait("document.querySelector('.tile:last-child').dataset.state === 'lost'")
         assert tab.exceptions == []
@@ -149,7 +149,7 @@ def test_few_cameras_have_a_wall_for_whoever_wants_it(new_tab: NewTab) -> None:
         tab = new_tab(**DESKTOP)
         open_page(tab, serving.url)
         tab.page.get_by_role("link", name="All", exact=True).click()
-        tab.wait(f"{SHOWN} === 2")
+        tab.wait(f"() => {SHOWN} === 2")
         assert tab.page.is_hidden("#stage")
         tab.page.keyboard.press("Tab")
         tab.page.keyboard.press("Enter")
@@ -164,7 +164,7 @@ def test_wall_on_a_phone(new_tab: NewTab, options: dict[str, Any]) -> None:
         tab = new_tab(**options)
         tab.page.goto(serving.url)
         tab.wait("document.querySelectorAll('.tile').length === 10")
-        tab.wait(f"{SHOWN} > 3")
+        tab.wait(f"() => {SHOWN} > 3")
         width, room = tab.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert width <= room == options["viewport"]["width"]
         first, second = (tab.page.locator(".tile").nth(number).bounding_box() for number in (0, 1))
