@@ -17,7 +17,9 @@ def cores() -> tuple[int, int] | tuple[None, None]:
     return (allowed[0], allowed[1]) if len(allowed) > 1 else (None, None)
 
 
-def crowd(server: Running, path: str, viewers: int, times: tuple[float, float]) -> dict[str, float]:
+def crowd(
+    server: Running, path: str, viewers: int, times: tuple[float, float], pids: tuple[int, ...] = ()
+) -> dict[str, float]:
     """Have many watch; returns what `loadgen.c` prints.
 
     Args:
@@ -25,8 +27,10 @@ def crowd(server: Running, path: str, viewers: int, times: tuple[float, float]) 
         path: What.
         viewers: How many.
         times: Seconds to measure, and seconds before that.
+        pids: The processes whose CPU time is taken together; none: the server's own.
     """
-    options = ["-p", str(server.pid), "-w", str(times[1])]
+    options = [word for pid in pids or (server.pid,) for word in ("-p", str(pid))]
+    options += ["-w", str(times[1])]
     target = ["127.0.0.1", str(server.port), path, str(viewers), str(times[0])]
     result = _run([str(build("loadgen")), *options, *target], times)
     if result["alive"] < viewers:

@@ -1,14 +1,14 @@
 /* Many viewers in one small process: counts what each connection is sent and throws it away.
  *
- *     loadgen [-u USER_AGENT] [-w WARM_UP_S] [-p PID] HOST PORT PATH CONNECTIONS SECONDS
+ *     loadgen [-u USER_AGENT] [-w WARM_UP_S] [-p PID]... HOST PORT PATH CONNECTIONS SECONDS
  *
  * Rules for this file: it must cost less than what it measures. One epoll loop reads with MSG_TRUNC
  * and no buffer, so the kernel drops the bytes without copying them; nothing is parsed. Frames are
  * bytes divided by the size of a part, which the caller knows.
  *
  * The clock starts when every connection has received something and WARM_UP_S have passed (TCP's
- * windows grow in the first second), and stops SECONDS later. With -p the CPU time of that process
- * is read at the same two moments, so that work before and after is not charged to the frames.
+ * windows grow in the first second), and stops SECONDS later. With -p the CPU time of that process, or
+ * of several, is read at the same two moments, so that work before and after is not charged to the frames.
  * One JSON object goes to stdout. Exit status 1, with a sentence on stderr, when it can't measure.
  */
 #define _GNU_SOURCE
@@ -27,12 +27,25 @@
 #include <unistd.h>
 
 #define FIRST_BYTES_S 20.0  /* a server that hasn't answered everybody by then can't do this setting */
+#define PROCESSES 80
 #define READ_BYTES (4 << 20) /* more than a receive queue holds: one recv() empties it */
 
 static double clock_s(clockid_t id)
 {
     struct timespec t;
     return clock_gettime(id, &t) ? -1 : t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static double sum_s(const clockid_t *ids, int count)
+{
+    double sum = 0;
+    for (int i = 0; i < count; i++) {
+        double one_s = clock_s(ids[i]);
+        if (one_s < 0)
+            return -1;
+        sum += one_s;
+    }
+    return sum;
 }
 
 static void fail(const char *what, const char *why)
@@ -62,16 +75,18 @@ int main(int argc, char **argv)
 {
     const char *agent = "loadgen";
     double warm_up_s = 1;
-    long pid = 0;
-    int opt;
+    clockid_t cpus[PROCESSES];
+    int processes = 0, opt;
     while ((opt = getopt(argc, argv, "u:w:p:")) != -1) {
         if (opt == 'u') agent = optarg;
         else if (opt == 'w') warm_up_s = atof(optarg);
-        else if (opt == 'p') pid = atol(optarg);
-        else return 2;
+        else if (opt == 'p' && processes < PROCESSES) {
+            if ((errno = clock_getcpuclockid(atol(optarg), &cpus[processes++])))
+                fail("CPU clock of the server", strerror(errno));
+        } else return 2;
     }
     if (argc - optind != 5) {
-        fprintf(stderr, "usage: loadgen [-u USER_AGENT] [-w WARM_UP_S] [-p PID] HOST PORT PATH CONNECTIONS SECONDS\n");
+        fprintf(stderr, "usage: loadgen [-u USER_AGENT] [-w WARM_UP_S] [-p PID]... HOST PORT PATH CONNECTIONS SECONDS\n");
         return 2;
     }
     char **arg = argv + optind;
@@ -87,10 +102,6 @@ int main(int argc, char **argv)
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-
-    clockid_t cpu = CLOCK_PROCESS_CPUTIME_ID;
-    if (pid && (errno = clock_getcpuclockid(pid, &cpu)))
-        fail("CPU clock of the server", strerror(errno));
 
     char request[1024];
     snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: %s\r\nAccept: */*\r\n\r\n",
@@ -112,12 +123,12 @@ int main(int argc, char **argv)
         if (!warm_s && !silent)
             warm_s = now_s + warm_up_s;
         if (!begin_s && warm_s && now_s >= warm_s) {
-            cpu_begin_s = clock_s(cpu);
+            cpu_begin_s = sum_s(cpus, processes);
             begin_s = clock_s(CLOCK_MONOTONIC);
             memcpy(before, bytes, count * sizeof *bytes);
         }
         if (begin_s && now_s >= begin_s + seconds) {
-            cpu_end_s = clock_s(cpu);
+            cpu_end_s = sum_s(cpus, processes);
             end_s = clock_s(CLOCK_MONOTONIC);
             break;
         }
@@ -146,7 +157,7 @@ int main(int argc, char **argv)
            "\"median_bytes\": %llu, \"max_bytes\": %llu, ",
            count, alive, end_s - begin_s, (unsigned long long)total, (unsigned long long)bytes[0],
            (unsigned long long)bytes[count / 2], (unsigned long long)bytes[count - 1]);
-    if (pid && cpu_begin_s >= 0 && cpu_end_s >= 0)
+    if (processes && cpu_begin_s >= 0 && cpu_end_s >= 0)
         printf("\"server_cpu_s\": %.6f}\n", cpu_end_s - cpu_begin_s);
     else
         printf("\"server_cpu_s\": null}\n");

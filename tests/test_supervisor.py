@@ -1,6 +1,7 @@
 """`manyeyes serve --workers`: real processes that are watched, killed, stopped and ended, as their users would."""
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -419,6 +420,43 @@ def test_the_supervisor_is_killed_and_nothing_is_left(tmp_path, pictures):
         for pid in pids:
             eventually(lambda pid=pid: gone(pid), "a process that has lost its supervisor ends")
         server.nothing_left()
+
+
+def test_who_signs_in_at_one_worker_is_signed_in_at_all(tmp_path, pictures):
+    users, folder = tmp_path / "users.toml", tmp_path / "run"
+    folder.mkdir()
+    command = [sys.executable, "-m", "manyeyes", "passwd", str(users), "anna", "--role", "view"]
+    subprocess.run(command, input=b"a long password\n", check=True, capture_output=True, timeout=LIMIT_S)
+
+    def answers(server, cookie):
+        """Ask on connections of their own, so at both workers; return the statuses."""
+        codes = set()
+        for _ in range(12):
+            try:
+                request = urllib.request.Request(server.url + "status", headers={"Cookie": cookie})
+                with urllib.request.urlopen(request, timeout=LIMIT_S) as response:
+                    codes.add(response.status)
+            except urllib.error.HTTPError as error:
+                with error:
+                    codes.add(error.code)
+        return codes
+
+    def post_form(server, path, body, cookie=""):
+        """Post without following; return the reply's cookie."""
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=LIMIT_S)
+        with contextlib.closing(connection):
+            headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie}
+            connection.request("POST", path, body, headers)
+            response = connection.getresponse()
+            assert response.status == 303, response.read()
+            return response.getheader("Set-Cookie").partition(";")[0]
+
+    with Group(folder, str(pictures), "--users", str(users)) as server:
+        cookie = post_form(server, "/login", "name=anna&password=a+long+password")
+        eventually(lambda: answers(server, cookie) == {200}, "both know of it")
+        post_form(server, "/logout", "", cookie)
+        eventually(lambda: answers(server, cookie) == {401}, "both know that it is over")
+        assert server.stop() == 0
 
 
 def test_what_is_wrong_is_said_once_and_nothing_starts(tmp_path):

@@ -39,6 +39,8 @@ from .web.app import fault
 if TYPE_CHECKING:
     from microdot import Request, Response
 
+    from .access.sessions import Session
+
 # Exit codes besides those of the program itself: the supervisor is to end, too.
 EXIT_LOST = 3
 BEAT_S = 1.0
@@ -84,6 +86,28 @@ class WorkerServer(Server):
     def metrics(self, accept: str) -> tuple[bytes, str]:
         """As in Server, of all processes."""
         return merged(self._told, accept)
+
+    async def share_sessions(self) -> None:
+        """Have whoever signs in at one worker be signed in at all of them."""
+        sessions = self._guard.sessions if self._guard is not None else None
+        if sessions is None:
+            return
+
+        def line(key: bytes, session: "Session | None") -> list[str]:
+            return [key.hex(), *([session.user, session.generation] if session is not None else [])]
+
+        def state() -> bytes:
+            return json.dumps([line(*one) for one in sessions.listed()]).encode()
+
+        def heard(data: bytes) -> None:
+            for key, *who in json.loads(data):
+                if who:
+                    sessions.take(bytes.fromhex(key), *who)
+                else:
+                    sessions.drop(bytes.fromhex(key))
+
+        tell = await self.view.share("sessions", state, heard)
+        sessions.told = lambda key, session: tell(json.dumps([line(key, session)]).encode())
 
     async def _fetch(self, request: "Request") -> "Response | None":
         """Fetch what the route is going to show, where that is another process's to tell."""
@@ -135,6 +159,7 @@ async def _worker(task: dict[str, Any], settings: Settings, stop: asyncio.Event)
         await asyncio.wait([stopped, known], return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
             await server.start()
+            await server.share_sessions()
             _tell("ready " + json.dumps({"url": server.url, "urls": server.urls}))
             await stop.wait()
     finally:

@@ -63,3 +63,23 @@ def test_the_one_used_longest_ago_makes_room(monkeypatch):
     assert [sessions.find(cookie) is not None for cookie in (one, two, three)] == [True, False, True]
     assert ending.ended, "its streams end, too"
     assert (len(sessions), sessions.dropped) == (2, 1)
+
+
+def test_other_processes_are_told_what_begins_and_ends():
+    here, there = Sessions(), Sessions()
+
+    def tell(key, session):
+        if session is None:
+            there.drop(key)
+        else:
+            there.take(key, session.user, session.generation)
+
+    here.told = tell
+    cookie = here.begin("anna", "7")
+    assert (there.find(cookie).user, there.find(cookie).generation) == ("anna", "7")
+    assert [(session.user, session.generation) for _key, session in there.listed()] == [("anna", "7")]
+    session = there.find(cookie)
+    here.end(cookie)
+    assert there.find(cookie) is None
+    assert session.ended, "its streams end there, too"
+    assert not there.drop(b"unknown")

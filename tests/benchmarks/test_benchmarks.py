@@ -235,6 +235,15 @@ def test_the_readable_form_is_a_markdown_table_under_its_command():
     assert all(line.count("|") == head.count("|") for line in body)
 
 
+def test_workers():
+    need_compiler()
+    require(importlib.util.find_spec("zenoh"), "zenoh is not installed")
+    rows = rows_of("bench_workers", "--viewers", "6")
+    assert [row["workers"] for row in rows] == ["none", 1, 2]
+    assert {row["alive"] for row in rows} == {6}
+    assert all(row["delivered"] > 0 and row["age ms, p50"] > 0 for row in rows)
+
+
 def test_a_missing_compiler_is_named(tmp_path):
     code = "import sys; sys.path.insert(0, sys.argv[1]); import _build; _build.BUILD = _build.Path(sys.argv[2]); _build.build('floor')"
     done = subprocess.run(

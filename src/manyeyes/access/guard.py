@@ -13,6 +13,7 @@ from .credentials import Credentials, Denied
 from .grants import EVERYTHING, LINK, Grant
 from .origins import Origins
 from .roles import ADMIN, LINKED, PUBLIC, WHOLE, needed, split
+from .sessions import Sessions
 from .sign_in import SignIn
 from .users import UsersFile
 
@@ -79,6 +80,11 @@ class Guard:
         self._credentials = credentials
         self._fault = fault
         self._sign_in = SignIn(credentials, fault, cameras) if credentials is not None else None
+
+    @property
+    def sessions(self) -> Sessions | None:
+        """Who has signed in; None where there are no users."""
+        return self._credentials.sessions if self._credentials is not None else None
 
     def add_routes(self, app: Microdot) -> None:
         """Add the routes for signing in; none where there are no users."""

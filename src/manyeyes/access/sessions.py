@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from ..aio.compat import CLOCK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..aio.compat import Clock
 
 SESSIONS = 1000  # in all; the one that was used longest ago ends for a new one
@@ -41,10 +43,13 @@ class Sessions:
 
     Attributes:
         dropped: Those that had to make room.
+        told: Called with a session's hash and itself when it begins here, and None when it ends: for other processes of
+            the same server, which `take()` and `drop()` it.
     """
 
     def __init__(self, clock: "Clock" = CLOCK) -> None:
         self.dropped = 0
+        self.told: Callable[[bytes, Session | None], object] = lambda _key, _session: None
         self._clock = clock
         self._by_hash: dict[bytes, Session] = {}  # the one used last is at the end
 
@@ -53,12 +58,29 @@ class Sessions:
 
     def begin(self, user: str, generation: str) -> str:
         """Return the cookie of a new session."""
+        cookie = secrets.token_urlsafe(32)
+        key = _hash(cookie)
+        self.take(key, user, generation)
+        self.told(key, self._by_hash[key])
+        return cookie
+
+    def take(self, key: bytes, user: str, generation: str) -> None:
+        """Have a session, by its hash."""
         if len(self._by_hash) >= SESSIONS:
             self._by_hash.pop(next(iter(self._by_hash))).ended = True
             self.dropped += 1
-        cookie = secrets.token_urlsafe(32)
-        self._by_hash[_hash(cookie)] = Session(user, generation, self._clock.now_us())
-        return cookie
+        self._by_hash[key] = Session(user, generation, self._clock.now_us())
+
+    def drop(self, key: bytes) -> bool:
+        """End a session, by its hash; return whether there was one."""
+        session = self._by_hash.pop(key, None)
+        if session is not None:
+            session.ended = True
+        return session is not None
+
+    def listed(self) -> list[tuple[bytes, Session]]:
+        """Return all, with their hashes."""
+        return list(self._by_hash.items())
 
     def find(self, cookie: str) -> Session | None:
         """Return a cookie's session, which this counts as a use of, or None.
@@ -84,9 +106,9 @@ class Sessions:
 
     def end(self, cookie: str) -> None:
         """End a cookie's session; harmless when there is none."""
-        session = self._by_hash.pop(_hash(cookie), None)
-        if session is not None:
-            session.ended = True
+        key = _hash(cookie)
+        if self.drop(key):
+            self.told(key, None)
 
 
 def _hash(cookie: str) -> bytes:

@@ -166,6 +166,34 @@ class LocalView:
 
     # What any worker can tell of all
 
+    async def share(
+        self, what: str, state: Callable[[], bytes], heard: Callable[[bytes], object]
+    ) -> Callable[[bytes], object]:
+        """Have something in common with the other workers; return what tells them of a change.
+
+        Args:
+            what: Its name.
+            state: Returns all of it, for a worker that begins.
+            heard: Called with what another worker told, and with what each had when this one began.
+        """
+        network, session, own = self._network, self._network.session, member_key(self._network.member, what)
+
+        def receive(sample: zenoh.Sample) -> None:
+            if str(sample.key_expr) != own:
+                self._cross(heard, sample.payload.to_bytes())
+
+        async def whole(_payload: bytes) -> bytes:
+            return state()
+
+        handler = direct(receive)
+        self._declared.append(await network.run(lambda: session.declare_subscriber(member_key("*", what), handler)))
+        for had in (await self.gather(what)).values():
+            heard(had)
+        service = Service(network, what, whole)
+        await service.start()
+        self._services.append(service)
+        return lambda change: session.put(own, change, express=True)
+
     async def gather(self, what: str) -> dict[int, bytes]:
         """Return what each process answers at this key; one that does not within a second is left out.
 
