@@ -41,7 +41,7 @@ LADDER: dict[str, set[str]] = {
     "serving": {"server", "cameras", "config", "logs", "signals", "sources", "delivery", *_AIO},
     "arguments": {"arguments_relay", "config", *_AIO},
     "arguments_access": {"arguments"},
-    "arguments_watching": {"arguments"},
+    "arguments_watching": {"arguments", "arguments_relay"},
     "arguments_config": {"arguments"},
     "arguments_relay": set(),
     "arguments_router": {"arguments", "arguments_relay", "config"},

@@ -4,6 +4,7 @@ import argparse
 import re
 
 from .arguments import Parser, add_picture
+from .arguments_relay import add_connect, add_relay_credentials
 
 PROBE_DESCRIPTION = """\
 Measure a Motion JPEG stream, of any server: rate, jitter, bytes, age, and what is wrong with it.
@@ -33,6 +34,7 @@ RECORD_EXAMPLES = """\
 examples:
   manyeyes record /dev/video0 -o door.mkv --for 10m
   manyeyes record http://192.168.1.20:8080/stream.jpg -o door.mp4
+  manyeyes record zenoh:manyeyes/yard/front --connect tcp/192.168.1.20:7447 -o front.mkv
   manyeyes record /dev/video0 -o pictures/ --every 10s
   manyeyes record /dev/video0 -o day.mp4 --every 10s --for 24h
 """
@@ -95,6 +97,8 @@ def build_record_parser() -> Parser:
     )
     record.add_argument("--overwrite", action="store_true", help="write over a file that is there")
     add_picture(record)
+    add_connect(record.add_argument_group("many machines"))
+    add_relay_credentials(record, listens=False)
     record.add_argument("-v", "--verbose", action="store_true", help="log more, to stderr")
     return record
 

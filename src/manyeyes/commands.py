@@ -4,10 +4,12 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from . import relay
+from .aio.camera import Camera
 from .aio.compat import end_task
 from .aio.pacing import FPS_MAX
 from .cameras import make_camera, refuse_controls
@@ -85,6 +87,18 @@ async def take_snapshot(settings: Settings, timeout_s: float) -> bytes:
 
 
 async def _snapshot(settings: Settings, timeout_s: float) -> bytes:
+    async with _opened(settings) as camera:
+        frame = await camera.snapshot(timeout_us=int(timeout_s * 1000000))
+    return bytes(frame.data)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Camera]:
+    """Give the first camera of these settings, without a server; other machines' too.
+
+    Raises:
+        ConfigError: If a setting is wrong.
+    """
     camera = make_camera(settings.cameras[0], settings)
     refuse_controls([camera], settings)
     assert camera.capture is not None, "a camera with a source has a capture"
@@ -98,11 +112,10 @@ async def _snapshot(settings: Settings, timeout_s: float) -> bytes:
         if node is not None:
             await node.start()
         async with camera:
-            frame = await camera.snapshot(timeout_us=int(timeout_s * 1000000))
+            yield camera
     finally:
         if node is not None:
             await node.aclose()
-    return bytes(frame.data)
 
 
 async def measure(url: str, duration_s: float, as_json: bool, progress: Callable[[str], object]) -> tuple[str, bool]:
@@ -155,17 +168,12 @@ async def record(
     from .record import recorder, show, writer_for  # here, as each command loads what it needs
 
     open_writer = writer_for(output, overwrite)
-    camera = make_camera(settings.cameras[0], settings)
-    refuse_controls([camera], settings)
-    assert camera.capture is not None, "a camera with a source has a capture"
-    try:
-        await refuse_bad(camera.capture.source)
-    except SourceError as error:
-        raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
-    if every_s:  # what is not taken need not be encoded; a few more, so that each comes at its time
-        camera.capture.limit.fps = min(camera.capture.limit.fps or FPS_MAX, 4 / every_s)
     with stop_signals() as stop:
-        async with camera:
+        async with _opened(settings) as camera:
+            capture = camera.capture
+            assert capture is not None, "a camera with a source has a capture"
+            if every_s:  # what is not taken need not be encoded; a few more, so that each comes at its time
+                capture.limit.fps = min(capture.limit.fps or FPS_MAX, 4 / every_s)
             recording = recorder.Recorder(camera.hub, open_writer, int(every_s * 1000000))
             recording.start()
             try:
@@ -176,8 +184,8 @@ async def record(
                     finally:
                         await end_task(telling)
                 else:
-                    reason = camera.capture.reason or f"no picture within {FIRST_FRAME_S} s"
-                    raise SourceError(reason, camera.capture.source.url)
+                    reason = capture.reason or f"no picture within {FIRST_FRAME_S} s"
+                    raise SourceError(reason, capture.source.url)
             finally:
                 await recording.finish()
     if recording.error is not None:
