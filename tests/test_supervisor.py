@@ -500,3 +500,15 @@ def test_both_signals_end_it_and_one_line_is_all_its_output(tmp_path, pictures):
             server.nothing_left()
         assert "Traceback" not in server.log
         assert "lost" not in server.log
+
+
+def test_a_hang_up_is_no_end_where_settings_are_in_a_file(tmp_path, pictures):
+    folder, file = tmp_path / "run", tmp_path / "manyeyes.toml"
+    folder.mkdir()
+    file.write_text("quality = 80\n")
+    with Group(folder, str(pictures), "--config", str(file)) as server, Eye(server) as eye:
+        eye.next(live)
+        server._process.send_signal(signal.SIGHUP)
+        eye.next(live)
+        assert server.stop() == 0
+    assert "settings are not read again with --workers" in server.log

@@ -72,15 +72,16 @@ def _serve(parsed: argparse.Namespace) -> int:
     logs.set_up(settings.log_format, parsed.verbose, sys.stderr)
     for note in loaded.notes:
         log.warning("%s", note)
+    from_file = bool(parsed.config or os.environ.get(FILE_VARIABLE))
     if settings.workers is not None:
         from .supervisor import supervise  # and that process stays small
 
-        return asyncio.run(supervise(settings, _say, parsed.verbose))
+        return asyncio.run(supervise(settings, _say, parsed.verbose, from_file))
     from .serving import serve
 
     # What was imported stays: with these 40,000 objects a full collection would stop the pictures for 20 ms.
     gc.freeze()
-    asyncio.run(serve(settings, _say, again if parsed.config or os.environ.get(FILE_VARIABLE) else None))
+    asyncio.run(serve(settings, _say, again if from_file else None))
     return 0
 
 

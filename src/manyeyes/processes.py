@@ -28,7 +28,6 @@ from .delivery.sockets import bind
 from .encoders import HostEncoder
 from .metrics import Metrics, merged
 from .relay import segments
-from .relay.local_camera import WorkerCamera
 from .relay.local_feed import LocalFeed
 from .relay.local_view import LocalView
 from .server import Server
@@ -118,11 +117,6 @@ class WorkerServer(Server):
                 self._told = {f"worker {member}" if member else "capture": text for member, text in answers.items()}
             elif parts[-1] in SHOWS_ALL:
                 await self.view.refresh()
-            elif parts[-1] == "config" and request.method == "GET":
-                for camera in self.cameras:
-                    if parts[:-1] in ([], ["cams", camera.name]) and isinstance(camera, WorkerCamera):
-                        await camera.learn_settings()
-                        break
         except ManyeyesError as error:
             if parts == ["metrics"]:
                 return fault(501, str(error))

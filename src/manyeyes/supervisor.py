@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -142,13 +143,16 @@ class Member:
             await asyncio.wait([keeper])
 
 
-async def supervise(settings: Settings, announce: Callable[[str], object], verbose: bool = False) -> int:
+async def supervise(
+    settings: Settings, announce: Callable[[str], object], verbose: bool = False, from_file: bool = False
+) -> int:
     """Serve with several processes until SIGINT or SIGTERM; return the exit code.
 
     Args:
         settings: What to serve, and where; `workers` is a number.
         announce: Called with one line once everything is ready.
         verbose: Whether the processes log more.
+        from_file: Whether SIGHUP may be meant to have a file of settings read again: it is refused, and not the end.
 
     Raises:
         ConfigError: If a setting is wrong that can be judged here. What only another process can judge it says itself.
@@ -164,6 +168,9 @@ async def supervise(settings: Settings, announce: Callable[[str], object], verbo
     assert settings.workers is not None, "without workers there is nothing to supervise"
     notifier = Notifier(lambda: True)  # of others that freeze nobody needs to tell: they are ended here
     codes: list[int] = []
+    if from_file:
+        words = "settings are not read again with --workers: start anew to have them hold"
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, event, "reload_refused", words, logging.WARNING)
     with stop_signals() as stop:
 
         def ended(code: int) -> None:

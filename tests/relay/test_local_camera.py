@@ -72,8 +72,7 @@ def test_what_is_asked_for_comes_from_the_camera(tmp_path):
         ):
             await one.view.known.wait()
             front = one.cameras["front"]
-            await front.learn_settings()
-            assert front.config() == json.loads(json.dumps(camera.config()))
+            assert await front.settings() == json.loads(json.dumps(camera.config()))
             with pytest.raises(ConfigError, match="unknown setting 'colour'") as caught:
                 await front.configure({"colour": 1})
             assert caught.value.key == "colour"

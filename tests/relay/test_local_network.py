@@ -3,7 +3,7 @@ import contextlib
 
 import pytest
 
-from manyeyes.core.errors import ConfigError, ManyeyesError
+from manyeyes.core.errors import ConfigError, ManyeyesError, NotAllowed
 from manyeyes.relay import local_network
 from manyeyes.relay.local_network import LocalNetwork, Service, member_key
 from tests.relay.machines import run, until
@@ -78,12 +78,15 @@ def test_who_does_not_answer_in_time_is_left_out(tmp_path):
 def test_errors_come_as_they_were_raised(tmp_path):
     async def main():
         wrong = ConfigError("fps 9: expected 1", "fps", 9, {"min": 1})
-        async with members(tmp_path, failing(wrong), failing(ManyeyesError("it is gone")), None) as networks:
+        works = failing(wrong), failing(ManyeyesError("it is gone")), failing(NotAllowed("not for you")), None
+        async with members(tmp_path, *works) as networks:
             with pytest.raises(ConfigError, match="fps 9: expected 1") as caught:
                 await networks[0].ask(member_key(0, "what"))
             assert (caught.value.key, caught.value.value, caught.value.allowed) == ("fps", 9, {"min": 1})
             with pytest.raises(ManyeyesError, match="it is gone"):
                 await networks[1].ask(member_key(1, "what"))
+            with pytest.raises(NotAllowed, match="not for you"):
+                await networks[2].ask(member_key(2, "what"))
 
     run(main)
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("manyeyes")
 
 RETRY_US = 250000
+# The camera may be another machine's, and that one be slow to answer.
+SETTINGS_S = 10.0
 FROZEN = "the capture process does not answer"
 
 
@@ -85,7 +87,6 @@ class WorkerCamera(Camera):
         self._lost_us = 0  # since when
         self._row: dict[str, Any] = {"name": name, "source": "", "state": IDLE, "reason": "", "since_s": 0.0}
         self._others: list[dict[str, object]] = []  # viewers at other processes
-        self._settings: dict[str, object] = {}
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._subscriber: Any = None
@@ -204,14 +205,6 @@ class WorkerCamera(Camera):
             self._row = row
         self._others = others
 
-    async def learn_settings(self) -> None:
-        """Fetch the settings that `config()` is to show.
-
-        Raises:
-            ManyeyesError: If they cannot be had.
-        """
-        self._settings = json.loads(await self._ask("config"))
-
     @property
     def state(self) -> str:
         """As in Camera; as the capture process last told."""
@@ -228,13 +221,14 @@ class WorkerCamera(Camera):
         row["viewers"] = [viewer.row(now_us) for viewer in self.hub.viewers] + [dict(one) for one in self._others]
         return row
 
-    def config(self) -> dict[str, object]:
-        """As in Camera; what `learn_settings()` or `configure()` fetched last."""
-        return self._settings
+    async def settings(self) -> dict[str, object]:
+        """As in Camera."""
+        settings: dict[str, object] = json.loads(await self._ask("config", limit_s=SETTINGS_S))
+        return settings
 
     async def configure(self, changes: dict[str, Any]) -> None:
         """As in Camera."""
-        self._settings = json.loads(await self._ask("config", json.dumps(changes).encode()))
+        await self._ask("config", json.dumps(changes).encode(), SETTINGS_S)
 
     async def snapshot(self, max_age_us: int = 0, timeout_us: int = 0) -> Frame:
         """As in Camera: captured after it was asked for, by the clock of the capture process, which is ours."""

@@ -158,7 +158,7 @@ class CameraFeed:
     async def _config(self, payload: bytes) -> bytes:
         if payload:
             await self.camera.configure(json.loads(payload))
-        return json.dumps(self.camera.config()).encode()
+        return json.dumps(await self.camera.settings()).encode()
 
     def status(self) -> dict[str, object]:
         """Return the camera's row in `/status`, without the viewers that the workers tell of."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import zenoh
 
-from ..core.errors import ConfigError, ManyeyesError
+from ..core.errors import ConfigError, ManyeyesError, NotAllowed
 from .network import Network, direct
 
 log = logging.getLogger("manyeyes")
@@ -202,6 +202,8 @@ def _refusal(error: ManyeyesError) -> bytes:
     words: dict[str, object] = {"error": str(error)}
     if isinstance(error, ConfigError):
         words.update(key=error.key, value=error.value, allowed=error.allowed)
+    elif isinstance(error, NotAllowed):
+        words["not_allowed"] = True
     return json.dumps(words).encode()
 
 
@@ -209,4 +211,4 @@ def _error(refusal: bytes) -> ManyeyesError:
     words = json.loads(refusal)
     if "key" in words:
         return ConfigError(words["error"], words["key"], words["value"], words["allowed"])
-    return ManyeyesError(words["error"])
+    return NotAllowed(words["error"]) if "not_allowed" in words else ManyeyesError(words["error"])
