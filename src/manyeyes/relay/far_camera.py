@@ -59,7 +59,8 @@ class FarCamera(Camera):
             if way is None and source.passes_on:
                 raise SourceNotFound(f"nobody publishes {key}", source.url)
             selector, session = address(key, KIND, way.answers if way is not None else ""), network.session
-            replies = await network.run(lambda: _get(session, selector, payload))
+            async with network.questions:
+                replies = await network.run(lambda: _get(session, selector, payload))
         finally:
             await network.close()
         if not replies:

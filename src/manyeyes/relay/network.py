@@ -46,6 +46,7 @@ LEASE_MS = 3000
 ROUTER_TRIES, ROUTER_S = 20, 0.01  # a machine that is there has answered by then, as a rule
 # So many answers can be stuck in full links at one time before others wait for a thread; each 5 s at most.
 THREADS = 32
+QUESTIONS = 4
 # How long a link may take before its endpoint is asked why there is none.
 LINK_TRIES, LINK_S = 25, 0.02
 
@@ -61,6 +62,7 @@ class Network:
 
     Attributes:
         id: The session's name among all machines; "" while it is not open.
+        questions: To be held while a thread waits for an answer about settings: the other threads are for frames.
         directory: What it hears of cameras.
     """
 
@@ -72,6 +74,7 @@ class Network:
         credentials: "Credentials | None" = None,
     ) -> None:
         self.id = ""
+        self.questions = asyncio.Semaphore(QUESTIONS)
         self.directory = Directory(self)
         self._connect = connect
         self._listen = listen
