@@ -27,7 +27,9 @@ RESET = struct.pack("ii", 1, 0)
 @pytest.fixture(scope="module")
 def server() -> Iterator[Serving]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))  # the attackers' sockets
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (4096 if hard == resource.RLIM_INFINITY else min(4096, hard), hard)
+    )  # the attackers' sockets
     REPORT.unlink(missing_ok=True)
     report(HEADER + "|" + "---|" * (HEADER.count("|") - 1) + "\n")
     with Serving("test:?size=320x240&fps=25", "--always-on", "--max-connections", str(PLACES)) as serving:
@@ -167,6 +169,18 @@ def test_oversized_and_binary_heads(server):
 
     refused = run(server, "oversized and binary heads", attack)
     assert {"request_line_too_long", "head_too_large", "body_too_large", "malformed"} <= set(refused)
+
+
+def test_input_without_end(server):
+    async def attack(scene):
+        kinds = (b"\r\n" * (1 << 19), b"GET / HTTP/1.1\r\nConnection: close\r\nHost: h\r\n\r\n" + b"x" * (1 << 20))
+        for kind in kinds:
+            socks = await many(scene, 8)
+            for _ in range(20):
+                await asyncio.gather(*(scene.say(sock, kind) for sock in socks))
+            close(socks)
+
+    run(server, "input without end", attack)
 
 
 def test_handshakes_in_bulk(tmp_path):

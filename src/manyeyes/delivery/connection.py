@@ -279,6 +279,8 @@ class Connection:
     async def _receive(self) -> bool:
         """Read what has come; False at the end of file."""
         data = await self._transport.receive()
+        # What is there is read without a wait: who sends without end (empty lines, say) would never let others go on.
+        await asyncio.sleep(0)
         self._input += data
         return bool(data)
 

@@ -72,6 +72,7 @@ class Transport:
                     if not data:
                         return
                     left_bytes -= len(data)
+                    await asyncio.sleep(0)  # for others, and for the deadline: what is there is read without a wait
         except (OSError, TimeoutError):
             return
 
@@ -128,6 +129,7 @@ class TlsTransport(Transport):
             return await super().receive()
         while (data := self._tls.decrypt(_CHUNK_BYTES)) is None:
             self._tls.feed(await super().receive())
+            await asyncio.sleep(0)  # records without content may come without end
         return data
 
     async def send(self, data: bytes | bytearray | memoryview) -> None:
