@@ -123,6 +123,8 @@ def test_check(path, tmp_path, capsys):
     (tmp_path / path).write_text('[cameras]\na = "test:"\nb = "test:"\n')
     assert main(["config", "check", path]) == 0
     assert capsys.readouterr().out == "manyeyes: the settings can be; cameras: a, b\n"
+    assert main(["config", "check"]) == 0
+    assert capsys.readouterr().out == "manyeyes: the settings can be; cameras: none named\n"
     for text, words in (
         ('size = "big"', "big"),
         ('[cameras]\na = "nonsense:x"', "nonsense:x"),

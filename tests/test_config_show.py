@@ -33,7 +33,7 @@ def test_each_says_where_it_comes_from():
     lines = show(load(None, {"MANYEYES_PORT": "81"}, {"fps": 3})).splitlines()
     for line in (
         "port = 81  # MANYEYES_PORT", "fps = 3.0  # command line", 'host = "127.0.0.1"  # default', "# size is not set",
-        "[cameras.cam]  # default",
+        "# cameras is not set: this machine's first one, or test:",
     ):  # fmt: skip
         assert line in lines
 

@@ -91,7 +91,11 @@ def _config(parsed: argparse.Namespace) -> int:
 
     for note in loaded.notes:
         log.warning("%s", note)
-    _say(show(loaded).rstrip() if parsed.what == "show" else check_settings(loaded.settings))
+    if parsed.what == "show":
+        _say(show(loaded).rstrip())
+    else:
+        names = check_settings(loaded.settings)
+        _say(f"manyeyes: the settings can be; cameras: {names if 'cameras' in loaded.origins else 'none named'}")
     return 0
 
 

@@ -54,7 +54,7 @@ def describe_sources(as_json: bool) -> str:
 
 
 def check_settings(settings: Settings) -> str:
-    """Return in one line what would be served; nothing is opened.
+    """Judge settings as a server would, and return the names of its cameras; nothing is opened.
 
     Raises:
         ConfigError: If a setting cannot be.
@@ -62,8 +62,7 @@ def check_settings(settings: Settings) -> str:
     server = Server.from_settings(settings)
     server.check()
     certificate_for(settings.tls_cert, settings.tls_key)
-    names = ", ".join(camera.name for camera in server.cameras)
-    return f"manyeyes: the settings can be; cameras: {names}"
+    return ", ".join(camera.name for camera in server.cameras)
 
 
 async def take_snapshot(settings: Settings, timeout_s: float) -> bytes:

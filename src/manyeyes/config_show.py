@@ -27,8 +27,11 @@ def show(loaded: Loaded) -> str:
         lines.append(f"# {key} is not set" if value is None else f"{key} = {_toml(value)}  # {origin}")
     if settings.controls:
         lines += ["", f"[controls]  # {origins['controls']}", *_table(settings.controls)]
+    if "cameras" not in origins:
+        lines += ["", "# cameras is not set: this machine's first one, or test:"]
+        return "\n".join(lines) + "\n"
     for camera in settings.cameras:
-        lines += ["", f"[cameras.{camera.name}]  # {origins.get('cameras', DEFAULT)}"]
+        lines += ["", f"[cameras.{camera.name}]  # {origins['cameras']}"]
         own = camera.own()
         lines += _table({"source": camera.source} | {key: value for key, value in own.items() if value is not None})
     return "\n".join(lines) + "\n"

@@ -29,6 +29,7 @@ def listener(authority):
 def _patience(monkeypatch):
     """As long as it takes for what is answered; and not long for who is to hang up."""
     monkeypatch.setattr(refusal_module, "ANSWER_S", 30.0)
+    monkeypatch.setattr(refusal_module, "VERDICT_S", 30.0)
     monkeypatch.setattr(refusal_module, "HOLD_S", 0.5)
 
 
@@ -128,7 +129,9 @@ def test_passwords(login, tmp_path):
     run(main)
 
 
-def test_a_certificate_and_a_password_together(authority, listener, login, tmp_path):
+def test_a_certificate_and_a_password_together(authority, listener, login, tmp_path, monkeypatch):
+    monkeypatch.setattr(refusal_module, "VERDICT_S", 0.5)  # there will be none: the certificates are good
+
     async def main():
         hall = authority.make("hall", "DNS:hall")
         both = Credentials(

@@ -16,7 +16,7 @@ from .access import ANYBODY, parse_allow, rules
 log = logging.getLogger("manyeyes")
 
 TLS = "tls/"
-# Two of Zenoh's keys have a colon or a line end as their own mark.
+# In Zenoh's file of users a line is one user; a second colon in it makes a password that nobody has.
 PASSWORD_RULE = "one line, without a colon"
 
 

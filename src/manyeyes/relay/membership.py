@@ -76,7 +76,10 @@ class Membership:
         """Tell of a machine that came later and refuses us."""
         while True:
             await asyncio.sleep(LOOK_S)
-            refused = await self.network.refused() if not self.network.peers() else ""
+            try:
+                refused = await self.network.refused() if not self.network.peers() else ""
+            except ManyeyesError as error:  # a file with credentials is gone
+                refused = str(error)
             if refused and refused != self._refused:
                 log.error("%s", refused)
             self._refused = refused

@@ -19,6 +19,7 @@ from .credentials import TLS, Credentials
 CONNECT_S = 1.0
 # A machine that is frozen takes connections and says nothing; one that refuses does so at once.
 ANSWER_S = HANDSHAKE_S = 5.0
+VERDICT_S = 3.0
 # A tunnel with nobody behind it hangs up within that time, too, or it would have been no refusal.
 HOLD_S = 5.0
 
@@ -61,7 +62,7 @@ def listens(endpoint: str) -> bool:
 
 
 def refusal(endpoint: str, config: zenoh.Config, credentials: Credentials) -> str:
-    """Return why we are refused there, or "" if we are not, or it is not clear; blocks for 20 s at most.
+    """Return why we are refused there, or "" if we are not, or it is not clear; blocks for 30 s at most.
 
     Args:
         endpoint: One to connect to.
@@ -70,15 +71,20 @@ def refusal(endpoint: str, config: zenoh.Config, credentials: Credentials) -> st
     """
     secure = endpoint.startswith(TLS)
     if secure:
-        reason = _tls_refusal(endpoint, credentials)
+        reason = _tls_refusal(endpoint, credentials, 0)
         if reason == SILENT:
             plain = "tcp/" + endpoint.removeprefix(TLS)
-            return f"it does not speak TLS; write {plain}, or another port" if _gets_in(plain, config) else ""
+            # Without our credentials: nobody has proved who is there.
+            return f"it does not speak TLS; write {plain}, or another port" if _gets_in(plain, zenoh.Config()) else ""
         if reason:
             return reason
     if _gets_in(endpoint, config) is not False:
         return ""
-    if not secure and _speaks_tls(endpoint):
+    if secure:
+        reason = _tls_refusal(endpoint, credentials, VERDICT_S)
+        if reason and reason != SILENT:
+            return reason
+    elif _speaks_tls(endpoint):
         return "it speaks TLS; write tls/HOST:PORT, with --relay-ca"
     if credentials.user is not None:
         return f"user {credentials.user} or the password is wrong, or it asks for none; see --relay-user, --relay-password-file"
@@ -91,6 +97,7 @@ def _gets_in(endpoint: str, config: zenoh.Config) -> bool | None:
         ("mode", '"client"'),  # the only mode that says whether it could connect
         ("connect/endpoints", f'["{endpoint}"]'),
         ("listen/endpoints", "[]"),
+        ("scouting/multicast/enabled", "false"),
         ("connect/timeout_ms", "0"),
         ("connect/exit_on_failure", "true"),
         ("transport/unicast/open_timeout", str(int(ANSWER_S * 1000))),
@@ -104,21 +111,31 @@ def _gets_in(endpoint: str, config: zenoh.Config) -> bool | None:
     return True
 
 
-def _tls_refusal(endpoint: str, credentials: Credentials) -> str:
-    """Shake hands as Zenoh will; return what is wrong with one of the certificates, or SILENT if no answer came."""
-    context = ssl.create_default_context(cafile=credentials.ca)
-    context.hostname_checks_common_name = False  # nor does Zenoh
-    if credentials.cert is not None:
-        context.load_cert_chain(credentials.cert, credentials.key)
+def _tls_refusal(endpoint: str, credentials: Credentials, verdict_s: float) -> str:
+    """Shake hands as Zenoh will; return what is wrong with one of the certificates, or SILENT if no answer came.
+
+    Args:
+        endpoint: Where.
+        credentials: Ours.
+        verdict_s: How long to wait for what is thought of our certificate: in TLS 1.3 that comes after the handshake, and
+            where all is well nothing does, for Zenoh waits for us to begin.
+    """
+    try:
+        context = ssl.create_default_context(cafile=credentials.ca)
+        context.hostname_checks_common_name = False  # nor does Zenoh
+        if credentials.cert is not None:
+            context.load_cert_chain(credentials.cert, credentials.key)
+    except OSError:  # the files are not any more what they were when they were judged
+        return ""
     for _ in range(RESETS):
         try:
-            return _handshake(endpoint, context)
+            return _handshake(endpoint, context, verdict_s)
         except ConnectionResetError:  # its "no" was lost
             continue
     return "it ends the connection; see --relay-cert, --relay-ca"
 
 
-def _handshake(endpoint: str, context: ssl.SSLContext) -> str:
+def _handshake(endpoint: str, context: ssl.SSLContext, verdict_s: float) -> str:
     host, port = parts_of(endpoint)
     try:
         with socket.create_connection((host, port), CONNECT_S) as sock:
@@ -128,9 +145,9 @@ def _handshake(endpoint: str, context: ssl.SSLContext) -> str:
             except TimeoutError:
                 return SILENT
             with secure:
-                # What it thinks of our certificate comes after the handshake, in TLS 1.3; Zenoh waits for us to begin.
-                secure.settimeout(1.0)
-                secure.recv(1)
+                if verdict_s:
+                    secure.settimeout(verdict_s)
+                    secure.recv(1)
     except ssl.SSLCertVerificationError as error:
         return f"its certificate is not valid here: {error.verify_message.rstrip('.').lower()}; see --relay-ca"
     except ssl.SSLError as error:
