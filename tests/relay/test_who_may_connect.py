@@ -133,7 +133,7 @@ def test_what_each_may(pictures, tmp_path):
     endpoint = f"tcp/127.0.0.1:{free_port()}"
     with (
         Serving(
-            f"front={pictures / 'front'}", f"back={pictures / 'back'}", "shed=zenoh:manyeyes/shed/door", "--publish=yard",
+            f"front={pictures / 'front'}", f"back={pictures / 'back'}", "shed=zenoh:manyeyes/shed/door", "--publish=yard", "--allow-config",
             "--listen", endpoint, *options(guarded),
         ) as middle,
         Serving(f"door={pictures / 'shed'}", "--publish=shed", "--connect", endpoint, *options(logins["shed"])),
