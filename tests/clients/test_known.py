@@ -11,9 +11,9 @@ import importlib.util
 import logging
 import os
 import re
-import signal
 import subprocess
 import sys
+import tempfile
 import types
 import urllib.request
 import zipfile
@@ -51,11 +51,15 @@ def number(jpeg: bytes) -> int:
 @contextlib.contextmanager
 def writing(folder: Path, *command: str, **options: Any) -> Iterator[None]:
     """Run a program that writes pictures into a folder and does not end by itself."""
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **options) as process:
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, **options)
         try:
             yield
         finally:
-            process.send_signal(signal.SIGKILL)
+            process.kill()
+            process.wait()
+            said.seek(0)
+            print(said.read().decode(errors="replace")[-3000:])  # pytest shows it where the test fails
 
 
 def check_motion(folder: Path) -> None:
@@ -88,6 +92,19 @@ def test_gstreamer(url: str, tmp_path: Path) -> None:
     command = line.replace("autovideosink", f"jpegenc ! multifilesink location={tmp_path}/%04d.jpg").split()
     with writing(tmp_path, program("gst-launch-1.0"), "-q", *command[1:]):
         check_motion(tmp_path)
+
+
+def test_ffmpeg_records(url: str, tmp_path: Path) -> None:
+    line = (
+        documented("ffmpeg ").replace("http://HOST:8080/", url).replace("out.mkv", f"-frames:v 10 {tmp_path}/out.mkv")
+    )
+    command = [program("ffmpeg"), "-nostdin", "-v", "error", *line.split()[1:]]
+    done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    probe = ("ffprobe", "-v", "error", "-show_entries", "packet=pts_time", "-of", "csv=p=0", f"{tmp_path}/out.mkv")
+    times = [float(time) for time in subprocess.run(probe, capture_output=True, check=True).stdout.split()]
+    assert len(times) == 10
+    assert times == sorted(set(times))
 
 
 def test_vlc(url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
