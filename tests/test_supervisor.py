@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import importlib.util
 import json
 import os
 import re
@@ -19,12 +20,11 @@ from manyeyes.core.multipart_parser import MultipartParser
 from tests.conftest import require
 from tests.serving import LIMIT_S, Serving, eventually, get_json, numbered
 
-zenoh = pytest.importorskip("zenoh") if not os.environ.get("CI") else __import__("zenoh")
-
 PLACEHOLDER = "x-placeholder"
 MANY = 64  # connections that all go to one of two workers: one in 2**63 times
 SEGMENTS = Path("/dev/shm")
 
+require(importlib.util.find_spec("zenoh"), "zenoh is not installed: pip install 'manyeyes[relay]'")
 require(SEGMENTS.is_dir(), "no /dev/shm")
 
 
@@ -56,6 +56,11 @@ class Group(Serving):
             super().__init__(*arguments, "--workers", str(workers))
         finally:
             del os.environ["XDG_RUNTIME_DIR"]
+
+    def __enter__(self):
+        super().__enter__()
+        assert list(self.folder.iterdir()), "its folder is where it is looked for"
+        return self
 
     @property
     def pid(self):
@@ -168,8 +173,13 @@ def grouped(folder, pictures):
 
 
 @pytest.fixture
-def group(tmp_path, pictures):
-    with grouped(tmp_path, pictures) as server:
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture
+def group(folder, pictures):
+    with grouped(folder, pictures) as server:
         yield server
 
 
@@ -389,9 +399,7 @@ def test_a_worker_that_freezes_is_ended_and_nobody_waits_for_it(group, eyes):
     assert group.workers()[other["id"]]["dropped"] < 100
 
 
-def test_a_camera_that_is_lost_says_why(tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
+def test_a_camera_that_is_lost_says_why(folder):
     with Serving("test:?size=320x240") as camera, Group(folder, f"front={camera.url}stream.jpg") as server:
         with Eye(server) as eye:
             eye.next(live)
@@ -407,9 +415,7 @@ def test_a_camera_that_is_lost_says_why(tmp_path):
             assert json.load(refusal)["error"]
 
 
-def test_the_supervisor_is_killed_and_nothing_is_left(tmp_path, pictures):
-    folder = tmp_path / "run"
-    folder.mkdir()
+def test_the_supervisor_is_killed_and_nothing_is_left(folder, pictures):
     with Group(folder, f"front={pictures}?fps=30") as server, Eye(server) as eye:
         eye.next(live)
         pids = children(server.pid)
@@ -422,9 +428,8 @@ def test_the_supervisor_is_killed_and_nothing_is_left(tmp_path, pictures):
         server.nothing_left()
 
 
-def test_who_signs_in_at_one_worker_is_signed_in_at_all(tmp_path, pictures):
-    users, folder = tmp_path / "users.toml", tmp_path / "run"
-    folder.mkdir()
+def test_who_signs_in_at_one_worker_is_signed_in_at_all(tmp_path, folder, pictures):
+    users = tmp_path / "users.toml"
     command = [sys.executable, "-m", "manyeyes", "passwd", str(users), "anna", "--role", "view"]
     subprocess.run(command, input=b"a long password\n", check=True, capture_output=True, timeout=LIMIT_S)
 
@@ -478,18 +483,16 @@ def test_what_is_wrong_is_said_once_and_nothing_starts(tmp_path):
             assert "Traceback" not in done.stderr
 
 
-def test_a_camera_that_stays_lost_ends_the_whole_where_asked(tmp_path):
-    server = Group(tmp_path, "front=http://127.0.0.1:1/", "--always-on", "--exit-on-lost", "1")
+def test_a_camera_that_stays_lost_ends_the_whole_where_asked(folder):
+    server = Group(folder, "front=http://127.0.0.1:1/", "--always-on", "--exit-on-lost", "1")
     with contextlib.suppress(AssertionError), server:  # it may end before it serves
         server._process.wait(LIMIT_S)
     assert server._process.returncode == 1
     assert server.log.count("as --exit-on-lost asks") == 1
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
-def test_both_signals_end_it_and_one_line_is_all_its_output(tmp_path, pictures):
-    folder = tmp_path / "run"
-    folder.mkdir()
+def test_both_signals_end_it_and_one_line_is_all_its_output(folder, pictures):
     for number in (signal.SIGINT, signal.SIGTERM):
         with Group(folder, str(pictures)) as server, Eye(server) as eye:
             eye.next(live)
@@ -502,9 +505,8 @@ def test_both_signals_end_it_and_one_line_is_all_its_output(tmp_path, pictures):
         assert "lost" not in server.log
 
 
-def test_a_hang_up_is_no_end_where_settings_are_in_a_file(tmp_path, pictures):
-    folder, file = tmp_path / "run", tmp_path / "manyeyes.toml"
-    folder.mkdir()
+def test_a_hang_up_is_no_end_where_settings_are_in_a_file(tmp_path, folder, pictures):
+    file = tmp_path / "manyeyes.toml"
     file.write_text("quality = 80\n")
     with Group(folder, str(pictures), "--config", str(file)) as server, Eye(server) as eye:
         eye.next(live)

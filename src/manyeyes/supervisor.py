@@ -225,7 +225,7 @@ async def _start(members: list[Member], stop: asyncio.Event) -> None:
 def _runtime_folder() -> str:
     """Return where to make the private folder: the user's own place, unless it is missing or its path too long."""
     for folder in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir()):
-        if 0 < len(folder) < 60 and os.access(folder, os.W_OK):  # a socket's path has 108 bytes at most
+        if 0 < len(folder) < 70 and os.access(folder, os.W_OK):  # a socket's path has 108 bytes at most
             return folder
     return "/tmp"
 

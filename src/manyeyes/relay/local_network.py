@@ -26,8 +26,6 @@ RETRY_MS = 200
 ASK_S = 1.0
 # Of one kind, under way at one time: every viewer may ask for a snapshot at once, but not without end.
 MAX_PENDING = 256
-# Bytes that a socket's path may have (unix(7)), less what Zenoh's lock file adds.
-MAX_PATH_BYTES = 100
 
 
 def member_key(member: "int | str", what: str) -> str:
