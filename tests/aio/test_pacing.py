@@ -86,6 +86,19 @@ class PaceTest(unittest.IsolatedAsyncioTestCase):
         first_us = await pace.wait()
         self.assertEqual(await pace.wait(), first_us + 10000)
 
+    async def test_a_new_rate_during_a_wait_begins_a_new_grid(self):
+        class RestartingClock(FakeClock):
+            async def sleep_us(self, duration_us):
+                await super().sleep_us(duration_us)
+                if len(self.sleeps) == 100:
+                    pace.restart(2)
+
+        pace = Pace(30, RestartingClock())
+        for _ in range(101):
+            await pace.wait()
+        first_us = await pace.wait()
+        self.assertEqual(await pace.wait(), first_us + 500000)
+
     async def test_waiting_goes_on_when_a_clock_wakes_early_and_yields_when_it_is_late(self):
         class EarlyClock(FakeClock):
             async def sleep_us(self, duration_us):

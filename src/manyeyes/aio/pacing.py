@@ -55,19 +55,20 @@ class Pace:
 
     def __init__(self, fps: float, clock: "Clock") -> None:
         self._clock = clock
+        self._slot = 0
         self.restart(fps)
 
     def restart(self, fps: float) -> None:
-        """Begin a new grid at the next `wait()`."""
+        """Begin a new grid at the next `wait()`; one that is going on ends when it would have."""
         self._fps = fps
         self._origin_us: "int | None" = None
-        self._slot = 0
 
     async def wait(self) -> int:
         """Wait for the next slot and return the monotonic time at which it was taken."""
         now_us = self._clock.now_us()
         if self._origin_us is None:
             self._origin_us = now_us
+            self._slot = 0  # here: a `wait()` that was going on at the restart has left its own
             return now_us
         slot = max(self._slot + 1, int((now_us - self._origin_us) * self._fps / 1000000))
         if self._due_us(slot + 1) <= now_us:  # rounding had put a time on the grid into the slot before
