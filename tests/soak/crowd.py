@@ -132,8 +132,8 @@ class Crowd:
     async def crawl(self) -> None:
         """Read 20 KB/s, as over a thin link."""
         async with self._connected(abort=True) as (reader, writer):
-            await self._ask(reader, writer, self._get(self._path("stream.jpg")))
-            for _ in range(self._chance.randrange(5, 20)):
+            status, _ = await self._ask(reader, writer, self._get(self._path("stream.jpg")))
+            for _ in range(self._chance.randrange(5, 20) if status == 200 else 0):
                 await asyncio.sleep(0.1)
                 if not await reader.read(2000):
                     raise EOFError
