@@ -15,6 +15,7 @@ from manyeyes.core.frame import Frame
 from manyeyes.relay import answers as answers_module
 from manyeyes.relay.answers import GONE_US, HOLD_US, MAX_ASKERS, MAX_INBOX, Answers
 from manyeyes.relay.held import MAX_HELD, MAX_PER_ASKER
+from manyeyes.relay.replies import Replies
 from manyeyes.testing import FakeClock, fake_jpeg, fake_jpeg_number
 from tests.relay.machines import run
 
@@ -56,6 +57,7 @@ class FakeNetwork:
 
     def __init__(self):
         self.waiting = None
+        self.replies = Replies(self.submit)
 
     def submit(self, work):
         if self.waiting is not None:
@@ -199,6 +201,25 @@ def test_a_thread_that_comes_late_takes_the_newest():
             b.network.release()
             await b.settle()
             assert (slow.number, quick.number) == (3, 3)
+
+    run(main)
+
+
+def test_who_gives_up_waiting_gets_no_more_than_two_at_a_time():
+    async def main():
+        async with bench() as b:
+            await b.publish(1)
+            b.network.hold()
+            given_up = [await b.ask("id=a") for _ in range(MAX_PER_ASKER)]
+            last = await b.ask("id=a")
+            await b.publish(2)
+            assert len(b.network.waiting) == MAX_PER_ASKER
+            b.network.release()
+            await b.settle()
+            assert [query.number for query in given_up] == [2] * MAX_PER_ASKER
+            assert not last.ended  # the link has just had what is new
+            await b.publish(3)
+            assert last.number == 3
 
     run(main)
 

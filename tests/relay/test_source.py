@@ -15,7 +15,7 @@ from manyeyes.core.envelope import MAX_BYTES, Envelope
 from manyeyes.core.errors import SourceError, SourceNotFound
 from manyeyes.core.frame import Frame
 from manyeyes.relay import source as source_module
-from manyeyes.relay.network import THREADS, Network
+from manyeyes.relay.network import THREADS, Network, direct
 from manyeyes.relay.source import RelaySource
 from manyeyes.testing import FakeSource, fake_jpeg, fake_jpeg_number
 from tests.contracts.source_contract import check_source
@@ -315,5 +315,32 @@ def test_silence_is_a_loss(monkeypatch):
                 assert view.state == LOST
                 subscription.close()
             held.clear()
+
+    run(main)
+
+
+def test_an_answer_that_is_late_is_waited_for_at_the_next_try(monkeypatch):
+    monkeypatch.setattr(source_module, "HOLD_US", 20000)
+    monkeypatch.setattr(source_module, "SILENCE_US", 40000)
+
+    async def main():
+        endpoint, loop, replies = free_endpoint(), asyncio.get_running_loop(), []
+
+        def reply(query):
+            query.reply(f"{KEY}/frame", envelope(1))
+            query.drop()
+
+        def receive(query):
+            loop.call_soon_threadsafe(lambda: replies.append(loop.call_later(0.3, reply, query)))
+
+        with zenoh.open(configuration(listen=endpoint)) as session:
+            session.declare_queryable(f"{KEY}/frame", direct(receive), complete=True)
+            async with view_of(KEY, endpoint) as view:
+                subscription = view.hub.subscribe()
+                await until(lambda: "no answer for" in view.capture.reason)
+                await until(lambda: view.capture.frames)
+                subscription.close()
+            for one in replies:
+                one.cancel()
 
     run(main)

@@ -20,7 +20,7 @@ from ..core.errors import ManyeyesError
 from ..core.frame import Frame
 from ..core.stats import ViewerStats
 from . import settings
-from .held import MAX_HELD, Ask, Held
+from .held import MAX_HELD, MAX_PER_ASKER, Ask, Held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -153,7 +153,7 @@ class Answers:
         hub = self.camera.hub
         latest = hub.latest
         there = latest is not None and hub.current and not latest.placeholder and ask.wants(self._epoch, latest.seq)
-        if latest is not None and there and not (ask.beside and latest.seq <= asker.given_seq):
+        if latest is not None and there and asker.free and not (ask.beside and latest.seq <= asker.given_seq):
             self._answer(ask, asker)
         elif ask.due_us <= ask.asked_us:
             self._answer_empty(ask)
@@ -178,8 +178,10 @@ class Answers:
             asker = self._askers.get(ask.asker)
             if frame.placeholder or asker is None:
                 self._answer_empty(ask)
-            else:
+            elif asker.free:
                 self._answer(ask, asker)
+            else:  # it gave up waiting for what is still on its way to it
+                self._held.add(ask)
 
     def end(self) -> None:
         """Send away all who wait: there will be no more frames."""
@@ -225,7 +227,7 @@ class Answers:
                 _end(ask.query)
             self._later(self._booked, asker, frame, sent)
 
-        if self._network.submit(work) is None:
+        if not self._network.replies.send(ask.asker, work):
             self._booked(asker, latest, -1)
 
     def _envelope(self, ask: Ask, frame: Frame | None) -> Envelope:
@@ -258,9 +260,9 @@ class Answers:
             asker.stats.sent(frame.capture_us, sent, now_us)
 
     def _answer_empty(self, ask: Ask) -> None:
-        self._send(ask.query, ask.key, self._envelope(ask, None).encode())
+        self._send(ask.query, ask.key, self._envelope(ask, None).encode(), ask.asker)
 
-    def _send(self, query: Any, key: str, data: bytes) -> None:
+    def _send(self, query: Any, key: str, data: bytes, asker: str = "") -> None:
         def work() -> None:
             try:
                 query.reply(key, data, express=True)
@@ -269,7 +271,7 @@ class Answers:
             finally:
                 _end(query)
 
-        self._network.submit(work)
+        self._network.replies.send(asker, work)
 
     def _note_failure(self) -> None:
         self.failed += 1
@@ -319,7 +321,7 @@ class Answers:
 
     def _dismiss(self, query: Any, refusal: bytes = b"") -> None:
         """End a query, in a thread; with the network closed, it has ended."""
-        self._network.submit(lambda: _end(query, refusal))
+        self._network.replies.send("", lambda: _end(query, refusal))
 
     def _complain(self, what: str) -> None:
         """Log, once a second at most; the counters are exact."""
@@ -379,6 +381,11 @@ class _Asker:
         self.sending = 0  # answers on their way into the link
         self.seq = 0  # of the last one
         self.given_seq = 0  # of the newest that was on its way at all
+
+    @property
+    def free(self) -> bool:
+        """Whether one more answer may be on its way to it."""
+        return self.sending < MAX_PER_ASKER
 
 
 def _end(query: Any, refusal: bytes = b"") -> None:

@@ -35,6 +35,7 @@ from ..core.errors import ConfigError, ManyeyesError, SourceNoSignal
 from .credentials import Credentials
 from .directory import Directory
 from .refusal import connects, listens, refusal
+from .replies import Replies
 
 T = TypeVar("T")
 
@@ -44,8 +45,7 @@ HANDSHAKE_MS = 5000
 SNDBUF_BYTES = 65536
 LEASE_MS = 3000
 ROUTER_TRIES, ROUTER_S = 20, 0.01  # a machine that is there has answered by then, as a rule
-# So many answers can be stuck in full links at one time before others wait for a thread; each 5 s at most.
-THREADS = 32
+THREADS = 32  # of which replies.py lets each asker have few
 QUESTIONS = 4
 # How long a link may take before its endpoint is asked why there is none.
 LINK_TRIES, LINK_S = 25, 0.02
@@ -64,6 +64,7 @@ class Network:
         id: The session's name among all machines; "" while it is not open.
         questions: To be held while a thread waits for an answer about settings: the other threads are for frames.
         directory: What it hears of cameras.
+        replies: What goes to those who ask.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Network:
         self.id = ""
         self.questions = asyncio.Semaphore(QUESTIONS)
         self.directory = Directory(self)
+        self.replies = Replies(self.submit)
         self._connect = connect
         self._listen = listen
         self._publishes = publishes

@@ -51,6 +51,8 @@ FIRST_PICTURE_US = 12000000
 SILENCE_US = HOLD_US + 1000000
 # A frame that takes its time on a thin link makes the next ones be waited for so many times longer.
 PATIENCE = 3
+# What an answer is taken to need that did not come in time; the longest stays below FIRST_PICTURE_US.
+LATE_US, MAX_LATE_US = 1000000, 3000000
 # How often a short question tells what the clocks differ by, undisturbed by a frame's time on the wire.
 PROBE_US = 30000000
 RETRY_US = 50000
@@ -111,7 +113,7 @@ class RelaySource(Source):
         self._seq = 0
         self._unanswered = 0
         self._told: SourceError | None = None  # what was raised last: it is no news at the next try
-        self._delay_us = 0
+        self._delay_us = 0  # what the last frame needed
         self._probed_us = -PROBE_US
         self._bad_since_us = 0
         self._complained_us = 0
@@ -149,7 +151,7 @@ class RelaySource(Source):
         self._asker = asker = Asker(self.network, self.key)
         self._route = Route(directory, self.key, self.passes_on)
         self._inbox = inbox = Inbox()
-        self._epoch = self._seq = self._delay_us = self._bad_since_us = self._unanswered = 0
+        self._epoch = self._seq = self._bad_since_us = self._unanswered = 0
         self._probed_us = -PROBE_US
         self._beside = Beside()
         self._watch = directory.watch(self.key, self._rerouted)
@@ -267,6 +269,8 @@ class RelaySource(Source):
                 answer = await asker.ask(way.answers if way is not None else "", parameters)
         except TimeoutError:
             if not route.avoid(self._clock.now_us()):
+                # It could be on its way, behind those of other cameras. (If the machine is gone, we are told.)
+                self._delay_us = min(max(2 * self._delay_us, LATE_US), MAX_LATE_US)
                 await self._say(SourceNoSignal(f"{self.key}: no answer for {limit_us / 1000000:g} s", self.url))
             return None
         arrived_us, now_us = self._clock.wall_us(), self._clock.now_us()
