@@ -151,7 +151,7 @@ class Server:
         given_or_unix = settings.unix is not None or self._given
         self._host = self._listener.address[0] if given_or_unix else settings.host
         self._given = []  # the listener's from here on
-        self._guard.listens_on(self._listener.address[1])
+        self._guard.listens_on(self._listener.address[1], base_path(settings.base_path))
 
     def _bind(self) -> list[socket.socket]:
         settings = self.settings

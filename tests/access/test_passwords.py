@@ -1,4 +1,5 @@
 import asyncio
+import os
 import threading
 
 import pytest
@@ -77,5 +78,21 @@ def test_checked_in_threads_and_only_so_many_at_a_time(monkeypatch):
         assert most <= THREADS
         assert await checker.check("a", "b") is False
         checker.close()
+
+    asyncio.run(main())
+
+
+def test_pictures_come_before_passwords(monkeypatch):
+    def priority(_password: str, _stored: str) -> bool:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == min(19, own + passwords.NICE)
+
+    monkeypatch.setattr(passwords, "matches", priority)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+
+    async def main() -> None:
+        checker = Checker()
+        assert await checker.check("", "")
+        checker.close()
+        assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
 
     asyncio.run(main())

@@ -36,6 +36,20 @@ def test_in_and_out(tmp_path):
     run(tmp_path, main)
 
 
+def test_servers_behind_one_proxy_have_cookies_of_their_own(tmp_path):
+    async def main(house):
+        house.guard.listens_on(0, "/cams1/yard/")
+        response = await house.sign_in("boss")
+        first, *attributes = response.headers["Set-Cookie"].split("; ")
+        assert first.startswith("manyeyes-0-cams1-yard=")
+        assert "Path=/cams1/yard/" in attributes
+        assert (await house.ask("/status", {"Cookie": first})).status_code == 200
+        response = await house.ask("/logout", {"Cookie": first}, "POST")
+        assert response.headers["Set-Cookie"].startswith("manyeyes-0-cams1-yard=; Path=/cams1/yard/; Max-Age=0")
+
+    run(tmp_path, main)
+
+
 def test_signing_in_again_leaves_the_old_session(tmp_path):
     async def main(house):
         old = await house.session("boss")
@@ -185,7 +199,7 @@ def test_no_time(tmp_path, for_s):
     run(tmp_path, main)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 16000])
 def test_no_json(tmp_path, body):
     async def main(house):
         assert (await house.ask("/link", {**JSON, **basic("boss")}, "POST", body)).status_code == 400

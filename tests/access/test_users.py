@@ -7,7 +7,7 @@ from manyeyes.access import editing, users
 from manyeyes.access.users import LOOK_US, User, Users, UsersFile, parse, read, token_hash
 from manyeyes.core.errors import ConfigError
 from manyeyes.testing import FakeClock
-from tests.access.support import everybody
+from tests.access.support import STORED, everybody
 
 KEY = 'link_key = "' + "k" * 32 + '"\n'
 
@@ -19,11 +19,11 @@ def write(path, text, mode=0o600):
 
 
 def test_what_a_file_says():
-    found = parse(
-        KEY + '[users.anna]\nrole = "admin"\npassword = "p"\n[users.ben]\ncameras = ["a"]\ntokens = ["t"]\n', "f"
-    )
+    anna = f'[users.anna]\nrole = "admin"\npassword = "{STORED}"\n'
+    found = parse(KEY + anna + f'[users.ben]\ncameras = ["a"]\ntokens = ["{token_hash("t")}"]\n', "f")
     assert found.key == b"k" * 32
-    assert found.by_name == {"anna": User("anna", "admin", "p"), "ben": User("ben", "view", "", ("a",), ("t",))}
+    ben = User("ben", "view", "", ("a",), (token_hash("t"),))
+    assert found.by_name == {"anna": User("anna", "admin", STORED), "ben": ben}
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,8 @@ def test_what_a_file_says():
         (KEY + "[users.anna]\npassword = 5\n", ("users.anna.password", "text")),
         (KEY + '[users.anna]\ncameras = "a"\n', ("users.anna.cameras", "list")),
         (KEY + "[users.anna]\ntokens = [5]\n", ("users.anna.tokens", "list")),
+        (KEY + '[users.anna]\npassword = "my secret"\n', ("users.anna.password", "manyeyes passwd")),
+        (KEY + '[users.anna]\ntokens = ["my secret"]\n', ("users.anna.tokens", "manyeyes passwd --token")),
         (KEY + '[users.anna]\npasword = "secret"\n', ("users.anna.pasword", "role, password")),
     ],
 )

@@ -37,23 +37,23 @@ class Scene:
         done: What the attack counts: connections, requests.
     """
 
-    def __init__(self, pid: int, port: int, scheme: str, viewer: asyncio.subprocess.Process) -> None:
+    def __init__(self, pid: int, port: int, scheme: str, query: str, viewer: asyncio.subprocess.Process) -> None:
         self.done = 0
         self.port = port
-        self._url = f"{scheme}://127.0.0.1:{port}/status"
+        self._url = f"{scheme}://127.0.0.1:{port}/status?{query}"
         self._pid = pid
         self._viewer = viewer
         # Not all at once: a backlog that overflows is the kernel's business, and costs a second each.
         self._gate = asyncio.Semaphore(100)
 
-    async def connect(self, receive_buffer_bytes: int = 0) -> socket.socket:
-        """Return a connection to the server."""
+    async def connect(self, receive_buffer_bytes: int = 0, address: str = FROM) -> socket.socket:
+        """Return a connection to the server, from this address."""
         sock = socket.socket()
         sock.setblocking(False)
         if receive_buffer_bytes:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         try:
-            sock.bind((FROM, 0))
+            sock.bind((address, 0))
             async with self._gate:
                 await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.port))
         except BaseException:
@@ -164,14 +164,14 @@ def report(line: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def scene(pid: int, port: int, scheme: str = "http") -> AsyncIterator[Scene]:
-    """Have an ordinary viewer watch this server."""
+async def scene(pid: int, port: int, scheme: str = "http", query: str = "") -> AsyncIterator[Scene]:
+    """Have an ordinary viewer watch this server; `query` has the link that lets it in."""
     viewer = await asyncio.create_subprocess_exec(
-        sys.executable, str(Path(__file__).with_name("viewer.py")), "127.0.0.1", str(port), scheme,
+        sys.executable, str(Path(__file__).with_name("viewer.py")), "127.0.0.1", str(port), scheme, query,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
-        yield Scene(pid, port, scheme, viewer)
+        yield Scene(pid, port, scheme, query, viewer)
     finally:
         with contextlib.suppress(ProcessLookupError):
             viewer.kill()

@@ -1,6 +1,7 @@
 """Hostile clients, one kind after the other, while an ordinary viewer watches."""
 
 import asyncio
+import base64
 import contextlib
 import os
 import random
@@ -8,10 +9,14 @@ import resource
 import socket
 import ssl
 import struct
+import time
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
+from manyeyes.access import editing, passwords
+from manyeyes.access.credentials import make_link
 from tests.delivery.certificates import Pair, client_context
 from tests.hostile.scene import HEADER, REPORT, Scene, report, scene
 from tests.serving import Serving
@@ -37,11 +42,11 @@ def server() -> Iterator[Serving]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def run(server, name, attack):
+def run(server, name, attack, query=""):
     """Run an attack against the server; return what was refused, by reason."""
 
     async def main():
-        async with scene(server._process.pid, server.port, server.url.partition(":")[0]) as one:
+        async with scene(server._process.pid, server.port, server.url.partition(":")[0], query) as one:
             return await one.attacked(name, attack)
 
     refused = asyncio.run(main())
@@ -206,3 +211,38 @@ def test_handshakes_in_bulk(tmp_path):
     with Serving("test:?size=320x240&fps=25", "--always-on", "--max-connections", str(PLACES), *options) as serving:
         refused = run(serving, "1000 TLS handshakes", attack)
     assert refused["handshake"] > 0
+
+
+def test_wrong_passwords_from_many_addresses(tmp_path):
+    """None of them has to wait for its own failures, so there are as many checks as there can be."""
+    path = str(tmp_path / "users.toml")
+    users = editing.changed(editing.load(path), "boss", "admin", None, passwords.make("correct horse"))
+    editing.save(path, users)
+    link = "key=" + make_link(users, users.by_name["boss"], "cam", int(time.time()) + 3600)
+    statuses = Counter()
+
+    async def tries(scene, numbers):
+        async def one(number):
+            sock = await scene.connect(address=f"127.0.1.{number}")
+            with sock:
+                wrong = base64.b64encode(b"boss:%d" % number).decode()
+                head = f"GET /status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {wrong}\r\nConnection: close\r\n\r\n"
+                await scene.say(sock, head.encode())
+                statuses[(await scene.hear(sock)).partition(b"\r\n")[0][9:12]] += 1
+            scene.done += 1
+
+        await asyncio.gather(*(one(number) for number in numbers))
+
+    async def attack(scene):
+        await tries(scene, range(1, 2 * passwords.WAITING))
+
+    async def warm_up(serving):
+        """Have both threads check a password: the allocator keeps for each what one takes, 16 MiB."""
+        async with scene(serving._process.pid, serving.port, query=link) as one:
+            await tries(one, range(200, 200 + 2 * passwords.THREADS))
+
+    with Serving("test:?size=320x240&fps=25", "--always-on", "--users", path) as serving:
+        asyncio.run(warm_up(serving))
+        run(serving, "wrong passwords", attack, link)
+    assert statuses[b"503"] > 0
+    assert set(statuses) == {b"401", b"503"}

@@ -1,4 +1,4 @@
-"""An ordinary viewer, as a process of its own, so that no attack takes its time: `viewer.py HOST PORT http|https`.
+"""An ordinary viewer, as a process of its own, so that no attack takes its time: `viewer.py HOST PORT http|https QUERY`.
 
 For each line on its standard input it prints what it has got so far. "mark" has ages counted from there on.
 """
@@ -24,12 +24,12 @@ def connect(host: str, port: int, scheme: str) -> socket.socket:
     return context.wrap_socket(sock)
 
 
-def main(host: str, port: int, scheme: str) -> None:
+def main(host: str, port: int, scheme: str, query: str) -> None:
     frames = 0
     ages_s: list[float] = []
     data = bytearray()
     with connect(host, port, scheme) as sock:
-        sock.sendall(b"GET /stream.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        sock.sendall(f"GET /stream.jpg?{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         while True:
             ready, _, _ = select.select([sock, sys.stdin], [], [])
             if sock in ready:
@@ -58,4 +58,4 @@ def main(host: str, port: int, scheme: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4])

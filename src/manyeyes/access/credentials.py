@@ -54,6 +54,7 @@ class Credentials:
 
     Attributes:
         cookie: The session cookie's name.
+        path: Below which browsers send it.
         sessions: Who has signed in.
         throttle: Who has to wait.
     """
@@ -61,6 +62,7 @@ class Credentials:
     def __init__(self, users: UsersFile, clock: "Clock" = CLOCK) -> None:
         self.users = users
         self.cookie = "manyeyes"
+        self.path = "/"
         self.sessions = Sessions(clock)
         self.throttle = Throttle(clock)
         self._checker = Checker()

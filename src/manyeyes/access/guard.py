@@ -91,13 +91,16 @@ class Guard:
         if self._sign_in is not None:
             self._sign_in.add_routes(app)
 
-    def listens_on(self, port: int) -> None:
-        """Take note of the server's port; call it before the first request.
+    def listens_on(self, port: int, base: str = "/") -> None:
+        """Take note of the server's port and base path; call it before the first request.
 
-        Browsers give a cookie to every port of a host: two servers on one machine must not share its name.
+        Browsers give a cookie to every port of a host: two servers on one machine must not share its name. Behind a
+        proxy they may share the port, too, and differ in nothing but their paths; and other programs there are not to
+        be given it.
         """
         if self._credentials is not None:
-            self._credentials.cookie = f"manyeyes-{port}"
+            self._credentials.cookie = "-".join(["manyeyes", str(port), *filter(None, base.split("/"))])
+            self._credentials.path = base
 
     async def check(self, request: Request) -> Response | None:
         """Return the reply to a request that may not be, or None.

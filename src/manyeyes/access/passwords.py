@@ -8,7 +8,9 @@ import asyncio
 import binascii
 import hashlib
 import hmac
+import os
 import secrets
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -18,6 +20,7 @@ SALT_BYTES = 16
 HASH_BYTES = 32
 MEMORY_BYTES = 256 << 20  # what a hash in the file may ask for
 THREADS = 2
+NICE = 5  # behind pictures: a flood of wrong passwords keeps these threads busy, and the machine may have two cores
 WAITING = 16  # more requests than that are told to come back
 
 
@@ -76,6 +79,17 @@ def decoy(like: str) -> str:
     return f"scrypt${n}${r}${p}${_text(bytes(SALT_BYTES))}${_text(bytes(HASH_BYTES))}"
 
 
+def is_stored(text: str) -> bool:
+    """Say whether a text has the form of what is stored."""
+    return _parse(text) is not None
+
+
+def _step_back() -> None:
+    """Have this thread, and no other, run after others; Linux keeps that for each thread."""
+    thread = threading.get_native_id()
+    os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICE)
+
+
 class TooBusy(Exception):  # it is an answer, and never leaves this folder
     """So many passwords are being checked that this one has to come back."""
 
@@ -90,7 +104,7 @@ class Checker:
     def __init__(self) -> None:
         self.refused = 0
         self._waiting = 0
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="passwords")
+        self._pool = ThreadPoolExecutor(THREADS, "passwords", _step_back)
 
     async def check(self, password: str, stored: str) -> bool:
         """Say whether a password is the stored one.

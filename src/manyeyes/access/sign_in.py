@@ -93,15 +93,25 @@ class SignIn:
         event("signed_in", f"{user.name} has signed in from {address}", user=user.name, peer=address)
         sees = is_name(camera) and (user.cameras is None or camera in user.cameras)
         response = Response("", 303, {"Location": f"cams/{camera}/" if sees else "./"})
-        _set_cookie(response, request, self._credentials.cookie, cookie, LONGEST_US // 1000000)
+        self._set_cookie(response, request, cookie, LONGEST_US // 1000000)
         return response
 
     async def leave(self, request: Request) -> Response:
         """Answer `/logout`: the session's streams end, too."""
         self._end(request)
         response = Response("", 303, {"Location": "login?out"})
-        _set_cookie(response, request, self._credentials.cookie, "", 0)
+        self._set_cookie(response, request, "", 0)
         return response
+
+    def _set_cookie(self, response: Response, request: Request, value: str, max_age_s: int) -> None:
+        """Set the session's cookie; Microdot's `set_cookie` has no SameSite.
+
+        Lax, not Strict: who follows a link to the page from elsewhere is still signed in. A picture on our own page is
+        same-site either way.
+        """
+        name, path = self._credentials.cookie, self._credentials.path
+        text = f"{name}={value}; Path={path}; Max-Age={max_age_s}; HttpOnly; SameSite=Lax"
+        response.headers["Set-Cookie"] = text + "; Secure" if request.scheme == "https" else text
 
     def _end(self, request: Request) -> None:
         cookie = request.cookies.get(self._credentials.cookie)
@@ -113,7 +123,7 @@ class SignIn:
         grant: Grant = request.g.grant
         try:
             asked: Any = request.json
-        except ValueError:
+        except (ValueError, RuntimeError):  # RuntimeError: nested too deeply
             asked = None
         if not isinstance(asked, dict):
             return self._fault(400, 'expected {"camera": NAME, "for_s": 3600} with Content-Type: application/json')
@@ -153,13 +163,3 @@ def _page(root: str, what: str, status: int = 200, problem: str = "", camera: st
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="manyeyes"'  # Basic would open a window of the browser's own
     return Response(page, status, headers)
-
-
-def _set_cookie(response: Response, request: Request, name: str, value: str, max_age_s: int) -> None:
-    """Set the session's cookie; Microdot's `set_cookie` has no SameSite.
-
-    Lax, not Strict: who follows a link to the page from elsewhere is still signed in. A picture on our own page is
-    same-site either way.
-    """
-    text = f"{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax"
-    response.headers["Set-Cookie"] = text + "; Secure" if request.scheme == "https" else text

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import logging
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -26,12 +27,14 @@ from ..aio.compat import CLOCK
 from ..core.errors import ConfigError
 from ..core.names import NAME_RULE, is_name
 from ..logs import event
+from . import passwords
 from .roles import ROLES, VIEW
 
 if TYPE_CHECKING:
     from ..aio.compat import Clock
 
 LOOK_US = 250000  # how often the file is looked at, at most
+_TOKEN = re.compile(r"[0-9a-f]{64}\Z")  # what `token_hash()` returns
 USERS = 10000  # more than that want a directory service, not a file
 
 
@@ -136,14 +139,13 @@ def _user(name: str, table: Any, path: str) -> User:
     role = table.get("role", VIEW)
     if role not in ROLES:
         raise _wrong(path, f"{where}.role {role!r}: expected {', '.join(ROLES)}")
-    cameras = table.get("cameras")
-    return User(
-        name,
-        role,
-        table.get("password", ""),
-        None if cameras is None else tuple(cameras),
-        tuple(table.get("tokens", ())),
-    )
+    cameras, password, tokens = table.get("cameras"), table.get("password", ""), table.get("tokens", ())
+    # What cannot match would shut somebody out without a word. Neither is shown: it may be the secret itself.
+    if password and not passwords.is_stored(password):
+        raise _wrong(path, f"{where}.password: expected what `manyeyes passwd` makes of one")
+    if not all(map(_TOKEN.match, tokens)):
+        raise _wrong(path, f"{where}.tokens: expected what `manyeyes passwd --token` makes of them")
+    return User(name, role, password, None if cameras is None else tuple(cameras), tuple(tokens))
 
 
 def _wrong(path: str, message: str) -> ConfigError:
