@@ -1,3 +1,4 @@
+import errno
 import logging
 import os
 
@@ -102,6 +103,25 @@ def test_a_file_that_breaks_is_reported_once_and_changes_nothing(tmp_path, caplo
                 assert list(file.now().by_name) == ["anna"]
         assert [record.levelname for record in caplog.records] == ["ERROR"]
         assert "the users stay as they were" in caplog.text
+
+
+def test_a_change_that_cannot_be_read_just_now_is_read_later(tmp_path, monkeypatch, caplog):
+    path = write(tmp_path / "u", KEY + "[users.anna]\n")
+    clock = FakeClock()
+    file = UsersFile(path, clock)
+    write(tmp_path / "u", KEY)
+
+    def no_descriptors(*_arguments, **_options):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.INFO):
+        patch.setattr("builtins.open", no_descriptors)
+        for _ in range(3):
+            clock.advance(LOOK_US)
+            assert list(file.now().by_name) == ["anna"]
+    assert len(caplog.records) == 1
+    clock.advance(LOOK_US)
+    assert not file.now().by_name, "anna's grants would never end"
 
 
 def test_a_generation_ends_with_password_role_and_cameras_but_not_with_a_token():

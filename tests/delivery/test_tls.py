@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import errno
 import logging
 import random
 import socket
@@ -537,6 +538,22 @@ def test_a_broken_new_pair_is_refused_and_the_old_one_stays(pair, looks, caplog,
     assert first.endswith("the old one is used on")
     assert "no such file" in second
     assert third == f"{pair.cert}: new certificate"
+
+
+def test_a_new_pair_that_cannot_be_read_just_now_is_read_later(pair, looks, caplog, monkeypatch):
+    certificate = Certificate(pair.cert, pair.key)
+    old = certificate.context
+    pair.write("two.example")
+
+    def no_descriptors(*_arguments, **_options):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", no_descriptors)
+        for _ in range(3):
+            assert certificate.context is old
+    assert ["too many open files" in record.getMessage() for record in caplog.records] == [True]
+    assert certificate.context is not old
 
 
 def tmp_path_for(tmp_path):

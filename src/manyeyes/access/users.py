@@ -187,6 +187,7 @@ class UsersFile:
         self._clock = clock
         self._mark = self._look()
         self._users = read(path)
+        self._problem = ""
         self._looked_us = clock.now_us()
 
     def now(self) -> Users:
@@ -201,9 +202,14 @@ class UsersFile:
             try:
                 self._users = read(self._path)
                 count = len(self._users.by_name)
+                self._problem = ""
                 event("users_read", f"{self._path} was read again: {count} users", users=count)
             except ConfigError as error:
-                event("users_broken", f"{error}; the users stay as they were", logging.ERROR)
+                if isinstance(error.__cause__, OSError):
+                    self._mark = ()  # no fault of the file (no descriptors left, say): what it revokes must not wait
+                if str(error) != self._problem:
+                    self._problem = str(error)
+                    event("users_broken", f"{error}; the users stay as they were", logging.ERROR)
         return self._users
 
     def _look(self) -> tuple[int, ...]:

@@ -53,6 +53,7 @@ class Certificate:
         self._paths = (cert, key)
         self._looked_us = CLOCK.now_us()
         self._seen = self._look()
+        self._problem = ""
         self._context = self._load()
 
     @property
@@ -66,9 +67,15 @@ class Certificate:
                 self._seen = seen
                 try:
                     self._context = self._load()
+                    self._problem = ""
                     log.info("%s: new certificate", self._paths[0])
                 except ConfigError as error:
-                    log.warning("%s; the old one is used on", error)
+                    cause = error.__cause__
+                    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError):
+                        self._seen = []  # no fault of the files (no descriptors left, say): try again
+                    if str(error) != self._problem:
+                        self._problem = str(error)
+                        log.warning("%s; the old one is used on", error)
         return self._context
 
     def _look(self) -> list[tuple[int, ...] | None]:
