@@ -5,7 +5,7 @@ import threading
 
 from manyeyes.relay.network import THREADS, Network
 from manyeyes.relay.replies import THREADS_EACH, Replies
-from tests.relay.machines import LIMIT_S, run, until
+from tests.relay.machines import LIMIT_S, free_endpoint, run, until
 
 
 class Held:
@@ -65,7 +65,7 @@ def test_what_waits_when_the_network_is_closed_is_forgotten():
 
 def test_who_asks_for_many_cameras_over_a_full_link_leaves_the_threads_to_others():
     async def main():
-        network, room, sent = Network(), threading.Event(), []
+        network, room, sent = Network(listen=(free_endpoint(),)), threading.Event(), []
         await network.open()
         try:
             for number in range(2 * THREADS):

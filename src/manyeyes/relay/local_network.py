@@ -43,6 +43,7 @@ class LocalNetwork(Network):
 
     def __init__(self, folder: str, member: int) -> None:
         super().__init__()
+        self._scouts = False
         self.member = member
         self._folder = folder
 

@@ -23,6 +23,7 @@ The settings that are not Zenoh's own, and why:
 import asyncio
 import contextlib
 import json
+import logging
 import re
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,10 +35,13 @@ from ..core.envelope import MAX_BYTES
 from ..core.errors import ConfigError, ManyeyesError, SourceNoSignal
 from .credentials import Credentials
 from .directory import Directory
+from .interfaces import can_scout
 from .refusal import connects, listens, refusal
 from .replies import Replies
 
 T = TypeVar("T")
+
+log = logging.getLogger("manyeyes")
 
 OPEN_S = 10.0
 TOKEN_S = 2.0  # a token is looked for; shorter than what a closing session may be waited for
@@ -47,6 +51,8 @@ LEASE_MS = 3000
 ROUTER_TRIES, ROUTER_S = 20, 0.01  # a machine that is there has answered by then, as a rule
 THREADS = 32  # of which replies.py lets each asker have few
 QUESTIONS = 4
+# How long a network that is just coming up is waited for, where others are to be found by multicast.
+UP_TRIES, UP_S = 50, 0.1
 # How long a link may take before its endpoint is asked why there is none.
 LINK_TRIES, LINK_S = 25, 0.02
 
@@ -82,6 +88,7 @@ class Network:
         self._listen = listen
         self._publishes = publishes
         self._credentials = credentials or Credentials()
+        self._scouts = not connect and not listen
         self._users = 0
         self._lock = asyncio.Lock()
         self._session: zenoh.Session | None = None
@@ -105,6 +112,8 @@ class Network:
             if self._session is None:
                 pool = ThreadPoolExecutor(THREADS, "relay")
                 try:
+                    if self._scouts:
+                        await _network_up()
                     session = await _opened(pool, self._configuration())
                     if self._connect and not self._listen and await _finds_router(session):
                         await asyncio.wrap_future(pool.submit(_close, session))
@@ -211,13 +220,12 @@ class Network:
 
     def _configuration(self) -> zenoh.Config:
         config = zenoh.Config()
-        given = bool(self._connect or self._listen)
         for key, value in (
             ("mode", "peer"),
             ("connect/endpoints", list(self._connect)),
             ("connect/retry", {"period_init_ms": 200, "period_max_ms": 1000, "period_increase_factor": 2}),
-            ("scouting/multicast/enabled", not given),
-            ("scouting/gossip/enabled", not given),
+            ("scouting/multicast/enabled", self._scouts),
+            ("scouting/gossip/enabled", self._scouts),
             ("transport/unicast/open_timeout", HANDSHAKE_MS),
             ("transport/shared_memory/enabled", False),
             ("transport/link/tcp/so_sndbuf", SNDBUF_BYTES),
@@ -227,7 +235,7 @@ class Network:
             *self._credentials.configuration().items(),
         ):
             config.insert_json5(key, json.dumps(value))
-        if given or not self._publishes:
+        if not self._scouts or not self._publishes:
             config.insert_json5("listen/endpoints", json.dumps(list(self._listen)))
         return config
 
@@ -241,6 +249,14 @@ def direct(callback: Callable[..., object], drop: Callable[[], object] | None = 
     For any other callback Zenoh's Python starts a thread, for a query with each query.
     """
     return zenoh.handlers.Callback(callback, drop, indirect=False)
+
+
+async def _network_up() -> None:
+    for _ in range(UP_TRIES):
+        if can_scout():
+            return
+        await asyncio.sleep(UP_S)
+    log.warning("no network is up: machines in one that comes later are not found; then start anew, or give --connect")
 
 
 async def _finds_router(session: zenoh.Session) -> bool:
