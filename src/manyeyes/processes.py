@@ -92,8 +92,10 @@ class WorkerServer(Server):
         if sessions is None:
             return
 
-        def line(key: bytes, session: "Session | None") -> list[str]:
-            return [key.hex(), *([session.user, session.generation] if session is not None else [])]
+        def line(key: bytes, session: "Session | None") -> list[str | int]:
+            if session is None:
+                return [key.hex()]
+            return [key.hex(), session.user, session.generation, session.began_us, session.used_us]  # one clock for all
 
         def state() -> bytes:
             return json.dumps([line(*one) for one in sessions.listed()]).encode()

@@ -1,5 +1,5 @@
 from manyeyes.access import sessions as module
-from manyeyes.access.sessions import IDLE_US, LONGEST_US, Sessions
+from manyeyes.access.sessions import IDLE_US, LONGEST_US, TELL_US, Sessions
 from manyeyes.testing import FakeClock
 
 
@@ -65,16 +65,37 @@ def test_the_one_used_longest_ago_makes_room(monkeypatch):
     assert (len(sessions), sessions.dropped) == (2, 1)
 
 
-def test_other_processes_are_told_what_begins_and_ends():
-    here, there = Sessions(), Sessions()
+def two_processes(clock):
+    here, there, told = Sessions(clock), Sessions(clock), []
 
     def tell(key, session):
+        told.append(key)
         if session is None:
             there.drop(key)
         else:
-            there.take(key, session.user, session.generation)
+            there.take(key, session.user, session.generation, session.began_us, session.used_us)
 
     here.told = tell
+    return here, there, told
+
+
+def test_other_processes_know_of_its_use():
+    clock = FakeClock()
+    here, there, told = two_processes(clock)
+    cookie = here.begin("anna", "7")
+    kept = there.find(cookie)  # a stream there has it
+    for _ in range(LONGEST_US // TELL_US):
+        assert there.holds(kept), "it is used here"
+        clock.advance(TELL_US // 2)
+        assert here.find(cookie) is not None
+        clock.advance(TELL_US // 2)
+        assert (here.find(cookie) is None) == (clock.now_us() - kept.began_us >= LONGEST_US)
+    assert len(told) == LONGEST_US // TELL_US, "its begin and its use, but not each"
+    assert there.find(cookie) is None
+
+
+def test_other_processes_are_told_what_begins_and_ends():
+    here, there, _ = two_processes(FakeClock())
     cookie = here.begin("anna", "7")
     assert (there.find(cookie).user, there.find(cookie).generation) == ("anna", "7")
     assert [(session.user, session.generation) for _key, session in there.listed()] == [("anna", "7")]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SESSIONS = 1000  # in all; the one that was used longest ago ends for a new one
 IDLE_US = 12 * 3600 * 1000000
 LONGEST_US = 7 * 24 * 3600 * 1000000
+TELL_US = 900 * 1000000  # how often other processes are told of a use; to them it may end so much too early
 
 
 class Session:
@@ -26,16 +27,20 @@ class Session:
     Attributes:
         user: The user's name.
         generation: Theirs, when they signed in.
+        began_us: When they did.
+        used_us: When it was last used.
+        told_us: When other processes were last told of a use.
         ended: Whether it was left, or had to make room.
     """
 
-    __slots__ = ("began_us", "ended", "generation", "used_us", "user")
+    __slots__ = ("began_us", "ended", "generation", "told_us", "used_us", "user")
 
-    def __init__(self, user: str, generation: str, now_us: int) -> None:
+    def __init__(self, user: str, generation: str, began_us: int, used_us: int) -> None:
         self.user = user
         self.generation = generation
+        self.began_us = began_us
+        self.used_us = self.told_us = used_us
         self.ended = False
-        self.began_us = self.used_us = now_us
 
 
 class Sessions:
@@ -43,8 +48,8 @@ class Sessions:
 
     Attributes:
         dropped: Those that had to make room.
-        told: Called with a session's hash and itself when it begins here, and None when it ends: for other processes of
-            the same server, which `take()` and `drop()` it.
+        told: Called with a session's hash and itself when it begins here and when it is used, and None when it ends: for
+            other processes of the same server, which `take()` and `drop()` it.
     """
 
     def __init__(self, clock: "Clock" = CLOCK) -> None:
@@ -60,16 +65,21 @@ class Sessions:
         """Return the cookie of a new session."""
         cookie = secrets.token_urlsafe(32)
         key = _hash(cookie)
-        self.take(key, user, generation)
+        now_us = self._clock.now_us()
+        self.take(key, user, generation, now_us, now_us)
         self.told(key, self._by_hash[key])
         return cookie
 
-    def take(self, key: bytes, user: str, generation: str) -> None:
-        """Have a session, by its hash."""
-        if len(self._by_hash) >= SESSIONS:
-            self._by_hash.pop(next(iter(self._by_hash))).ended = True
-            self.dropped += 1
-        self._by_hash[key] = Session(user, generation, self._clock.now_us())
+    def take(self, key: bytes, user: str, generation: str, began_us: int, used_us: int) -> None:
+        """Have a session, by its hash; of one that is here already, take note of its use."""
+        session = self._by_hash.pop(key, None)
+        if session is None:
+            session = Session(user, generation, began_us, used_us)
+            if len(self._by_hash) >= SESSIONS:
+                self._by_hash.pop(next(iter(self._by_hash))).ended = True
+                self.dropped += 1
+        session.used_us = max(session.used_us, used_us)
+        self._by_hash[key] = session
 
     def drop(self, key: bytes) -> bool:
         """End a session, by its hash; return whether there was one."""
@@ -97,6 +107,9 @@ class Sessions:
             return None
         session.used_us = self._clock.now_us()
         self._by_hash[key] = session
+        if session.used_us - session.told_us >= TELL_US:
+            session.told_us = session.used_us
+            self.told(key, session)
         return session
 
     def holds(self, session: Session) -> bool:
