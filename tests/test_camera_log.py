@@ -19,6 +19,7 @@ def test_lines_are_events(caplog):
     assert [record.event for record in caplog.records] == [
         "camera_live", "camera_fault", "camera_lost", "camera_lost", "camera_fault", "camera_live", "camera_idle",
     ]  # fmt: skip
+    assert [record.levelname for record in caplog.records][:3] == ["INFO", "WARNING", "WARNING"]
     assert caplog.records[2].fields == {
         "camera": "front", "source": "fake:", "reason": "unplugged", "format": None, "width": None, "height": None,
     }  # fmt: skip

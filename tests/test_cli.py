@@ -100,7 +100,7 @@ def get(url: str) -> bytes:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_line_then_streams_then_a_clean_end(number):
-    with running("--port", "0", *SMALL) as process:
+    with running("test:", "--port", "0", *SMALL) as process:
         line = process.line()
         match = re.fullmatch(r"manyeyes: serving cam at (http://127\.0\.0\.1:\d+/)\n", line)
         assert match is not None
@@ -152,7 +152,7 @@ def test_several_cameras_with_options_in_any_place():
 
 
 def test_what_is_in_a_url_is_checked_when_it_is_asked_for():
-    with running("--port", "0", *SMALL) as process:
+    with running("test:", "--port", "0", *SMALL) as process:
         url = process.url()
         with socket.create_connection(("127.0.0.1", int(url.rstrip("/").rpartition(":")[2])), LIMIT_S) as sock:
             sock.sendall(b"GET /" + b"a" * 10_000_000 + b" HTTP/1.1\r\n\r\n")
@@ -291,10 +291,12 @@ def test_a_signal_while_it_loads(number, arguments, code, tmp_path):
         (["bad name=test:"], ("'bad name'", "A-Z")),
         (["a=test:", "a=test:"], ("camera name a", "twice")),
         (["cam=test:", "test:"], ("camera name cam", "twice")),
-        (["--port", "99999"], ("--port 99999", "65535")),
-        (["--port", "http"], ("--port", "http")),
+        (["--port", "99999"], ("--port: '99999'", "65535")),
+        (["--port", "http"], ("--port: 'http'", "65535")),
         (["--port"], ("--port", "expected one argument")),
-        (["--bogus"], ("--bogus", "--help")),
+        (["--bogus"], ("unrecognized arguments: --bogus", "--help")),
+        (["--prot=80"], ("--prot=80; did you mean --port? see",)),
+        (["recrod", "test:", "-o", "x.mkv"], ("recrod", "did you mean manyeyes record?")),
         (["--host", "0.0.0.0"], ("0.0.0.0", "--open", "--users", "manyeyes passwd")),
         (["--users", "/no/such/file"], ("--users /no/such/file", "manyeyes passwd")),
         (["--allowed-host", "a:80"], ("--allowed-host a:80", "name without port")),
@@ -545,11 +547,13 @@ def test_sources_lists_cameras_and_what_else_there_is(capsys):
     assert {"test", "http", "v4l2"} <= set(listed["schemes"])
 
 
-def test_without_a_source_it_is_the_first_camera(monkeypatch):
+def test_without_a_source_it_is_the_first_camera(monkeypatch, caplog):
     monkeypatch.setattr(commands, "default_device", lambda: "/dev/video7")
     assert (commands.default_source(), commands.default_source("x:")) == ("/dev/video7", "/dev/video7")
+    assert not caplog.text
     monkeypatch.setattr(commands, "default_device", lambda: None)
     assert (commands.default_source(), commands.default_source("x:")) == ("test:", "x:")
+    assert "no camera found" in caplog.text
 
 
 def test_a_control_where_no_camera_has_one_ends_it_before_it_starts(capsys):

@@ -54,6 +54,7 @@ def test_where_a_value_is(read):
         ("port = 80\nprot = 8080\n", "m.toml, line 2: prot: no such setting; did you mean port?"),
         ("stall-timeout = 3", "m.toml, line 1: stall-timeout: no such setting; did you mean stall_timeout_s?"),
         ("linger = 3", "did you mean linger_s?"),
+        ('port = 80\n[camera.front]\nsource = "test:"', "m.toml, line 2: camera: no such setting; did you mean cameras?"),
         ("xyzzy = 3", "m.toml, line 1: xyzzy: no such setting"),
         ("name = 3", "no such setting"),
         ('[cameras.front]\nsource = "test:"\n\nrotat = 3', "m.toml, line 4: rotat: no such setting; did you mean rotate?"),

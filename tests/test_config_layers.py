@@ -88,12 +88,12 @@ def test_a_variable_that_is_nearly_one():
 @pytest.mark.parametrize(
     ("text", "environment", "given", "words"),
     [
-        ('port = "eighty"', {}, {}, "m.toml, line 1: port eighty: expected a valid integer"),
+        ('port = "eighty"', {}, {}, "m.toml, line 1: port eighty: expected a whole number"),
         ('\n[cameras.a]\nsource = ""', {}, {}, "m.toml, line 3: source"),
         ('[cameras.a]\nsource = "test:"\nfps = 0', {}, {}, "m.toml, line 3: fps 0: expected"),
         ('[cameras.b]\nsource="test:"\n[cameras.a]\nsource = "test:"\nrotate = 45', {}, {}, "m.toml, line 5: rotate 45: expected 0, 90, 180 or 270"),
-        ("controls = 3", {}, {}, "m.toml, line 1: controls 3: expected a valid dictionary"),
-        ("port = 1", {"MANYEYES_PORT": "x"}, {}, "MANYEYES_PORT: x: expected a valid integer"),
+        ("controls = 3", {}, {}, "m.toml, line 1: controls 3: expected a table"),
+        ("port = 1", {"MANYEYES_PORT": "x"}, {}, "MANYEYES_PORT: x: expected a whole number"),
         ("", {"MANYEYES_ROTATE": "45"}, {}, "MANYEYES_ROTATE: 45: expected 0, 90, 180 or 270"),
         ("", {"MANYEYES_SOURCES": "a=test: a=test:"}, {}, "MANYEYES_SOURCES: camera name a is used twice"),
         ("", {"MANYEYES_CONNECT": "'tcp/a:1"}, {}, "MANYEYES_CONNECT: no closing quotation"),
@@ -139,7 +139,7 @@ def test_check(path, tmp_path, capsys):
         assert main(["config", "check", path]) == 2, text
         out, error = capsys.readouterr()
         assert out == ""
-        assert error.startswith("manyeyes: ")
+        assert error.startswith(f"manyeyes: {path}")
         assert error.count("\n") == 1
         assert words in error
 

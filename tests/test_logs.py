@@ -180,3 +180,13 @@ def test_every_field_is_documented() -> None:
     for name, fields in FIELDS.items():
         row = next(line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1])
         assert set(re.findall(r"`(\w+)`", row.split("|")[2])) == fields, name
+
+
+def test_every_event_is_documented() -> None:
+    """Of all modules: an event is a call of `event` with its name."""
+    source = "\n".join(path.read_text(encoding="utf-8") for path in Path(logs.__file__).parent.rglob("*.py"))
+    names = set(re.findall(r"(?<!def )\bevent\(\s*\"(\w+)\"", source))
+    assert {"stopping", "reload_later"} <= names
+    text = OBSERVABILITY.read_text(encoding="utf-8")
+    rows = "\n".join(line.split("|")[1] for line in text.splitlines() if line.startswith("|"))
+    assert [name for name in sorted(names) if f"`{name}`" not in rows] == []

@@ -4,6 +4,8 @@ One function makes the parser of one command; `cli.py` has the table of commands
 """
 
 import argparse
+import difflib
+import re
 from typing import NoReturn
 
 from . import __version__
@@ -98,8 +100,12 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Exit with 2."""
-        self.exit(2, f"manyeyes: {message}; see {self.prog} --help\n")
+        """Exit with 2; of an option that there is not, name the nearest that there is."""
+        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        known = [option for action in self._actions for option in action.option_strings]
+        near = difflib.get_close_matches(unknown[1], known, 1) if unknown else []
+        question = f"; did you mean {near[0]}?" if near else ""
+        self.exit(2, f"manyeyes: {message}{question}; see {self.prog} --help\n".replace("?;", "?", 1))
 
 
 def build_parser() -> Parser:
@@ -125,7 +131,10 @@ def build_parser() -> Parser:
         "--host", default=defaults.host, help="address to listen on (default: %(default)s, this machine only)"
     )
     network.add_argument(
-        "--port", type=int, default=defaults.port, help="port to listen on; 0 picks a free one (default: %(default)s)"
+        "--port",
+        type=port_number,
+        default=defaults.port,
+        help="port to listen on; 0 picks a free one (default: %(default)s)",
     )
     network.add_argument(
         "--open",

@@ -26,7 +26,7 @@ def parse_config(arguments: list[str]) -> argparse.Namespace:
         description=DESCRIPTION,
         epilog=EXAMPLES,
     )
-    config.add_argument("what", choices=("check", "show"), help="what to do")
+    config.add_argument("what", metavar="check|show", choices=("check", "show"), help="what to do")
     config.add_argument(
         "file", nargs="?", metavar="FILE", help="as for serve --config; default: what MANYEYES_CONFIG says, or none"
     )

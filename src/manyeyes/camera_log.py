@@ -1,5 +1,7 @@
 """What happens to cameras, as events in the log."""
 
+import logging
+
 from .aio.capture import STARTING, Capture
 from .logs import event
 
@@ -24,8 +26,9 @@ class CameraEvents:
         name = f"camera_{capture.state}" if now != self._last and capture.state != STARTING else "camera_fault"
         self._last = now
         given = capture.source.given
+        level = logging.WARNING if name in ("camera_lost", "camera_fault") else logging.INFO
         event(
-            name, line, camera=capture.hub.name, source=capture.source.url, reason=capture.reason,
+            name, line, level, camera=capture.hub.name, source=capture.source.url, reason=capture.reason,
             format=given["format"], width=given["width"], height=given["height"],
         )  # fmt: skip
 

@@ -5,6 +5,7 @@ A command is a line in COMMANDS: what it is for, what reads its arguments, and t
 
 import argparse
 import asyncio
+import difflib
 import gc
 import logging
 import os
@@ -56,32 +57,37 @@ def loaded_from(arguments: argparse.Namespace) -> Loaded:
 
 def _serve(parsed: argparse.Namespace) -> int:
     loaded = loaded_from(parsed)
+    notes = list(loaded.notes)
 
     def with_cameras(loaded: Loaded) -> Settings:
         if "cameras" in loaded.origins:
             return loaded.settings
         from .commands import default_source  # here, so that --help and a wrong option answer at once
 
-        found_here = [default_source()] if loaded.settings.discover is None else []
+        found_here = [default_source(tell=notes.append)] if loaded.settings.discover is None else []
         return loaded.settings.model_copy(update={"cameras": parse_cameras(found_here)})
 
     def again() -> Settings:
         return with_cameras(loaded_from(parsed))
 
+    logs.set_up(loaded.settings.log_format, parsed.verbose, sys.stderr)
     settings = with_cameras(loaded)
-    logs.set_up(settings.log_format, parsed.verbose, sys.stderr)
-    for note in loaded.notes:
-        log.warning("%s", note)
+
+    def announce(line: str) -> None:
+        _say(line)
+        for note in notes:  # now: what ends the start is one line
+            log.warning("%s", note)
+
     from_file = bool(parsed.config or os.environ.get(FILE_VARIABLE))
     if settings.workers is not None:
         from .supervisor import supervise  # and that process stays small
 
-        return asyncio.run(supervise(settings, _say, parsed.verbose, from_file))
+        return asyncio.run(supervise(settings, announce, parsed.verbose, from_file))
     from .serving import serve
 
     # What was imported stays: with these 40,000 objects a full collection would stop the pictures for 20 ms.
     gc.freeze()
-    asyncio.run(serve(settings, _say, again if from_file else None))
+    asyncio.run(serve(settings, announce, again if from_file else None))
     return 0
 
 
@@ -94,7 +100,11 @@ def _config(parsed: argparse.Namespace) -> int:
     if parsed.what == "show":
         _say(show(loaded).rstrip())
     else:
-        names = check_settings(loaded.settings)
+        try:
+            names = check_settings(loaded.settings)
+        except ConfigError as error:
+            where = parsed.file or os.environ.get(FILE_VARIABLE) or "the environment"
+            raise ConfigError(f"{where}: {error}", error.key, error.value, error.allowed) from error
         _say(f"manyeyes: the settings can be; cameras: {names if 'cameras' in loaded.origins else 'none named'}")
     return 0
 
@@ -231,6 +241,12 @@ def main(arguments: list[str] | None = None) -> int:
     named = arguments[:1] and arguments[0] in COMMANDS
     if not named and ("--help" in arguments or "-h" in arguments):
         sys.stdout.write(overview())
+    if meant := "" if named else _meant(arguments[:1]):
+        print(
+            f"manyeyes: {arguments[0]}: no such command, file or folder; did you mean manyeyes {meant}?",
+            file=sys.stderr,
+        )
+        return 2
     command = COMMANDS[arguments[0] if named else DEFAULT]
     parsed = command.parse(arguments)
     if command.do is not _serve:  # its settings say how it logs
@@ -243,6 +259,13 @@ def main(arguments: list[str] | None = None) -> int:
     except ManyeyesError as error:
         print(f"manyeyes: {error}", file=sys.stderr)
         return 1
+
+
+def _meant(words: list[str]) -> str:
+    """Return the command that is nearest to a word, if it can be nothing else."""
+    if not words or not words[0].isalpha() or os.path.lexists(words[0]):
+        return ""
+    return next(iter(difflib.get_close_matches(words[0], COMMANDS, 1)), "")
 
 
 def _say(line: str) -> None:

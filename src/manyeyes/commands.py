@@ -32,15 +32,17 @@ FIRST_FRAME_S = 15  # as `manyeyes snapshot`
 TELL_S = 0.5  # between two lines of progress
 
 
-def default_source(otherwise: str = "test:") -> str:
-    """Return what is shown where nothing is named: this machine's first camera, or else this."""
+def default_source(otherwise: str = "test:", tell: Callable[[str], object] = log.warning) -> str:
+    """Return what is shown where nothing is named: this machine's first camera, or else this, and tell why."""
     found: list[str | None] = []
     # In a thread that may be left behind: a driver that never answers must not keep the program from starting.
     look = threading.Thread(target=lambda: found.append(default_device()), name="look for cameras", daemon=True)
     look.start()
     look.join(LOOK_FOR_CAMERAS_S)
     if not found:
-        log.warning("a camera's driver does not answer: name the source to be shown")
+        tell("a camera's driver does not answer: name the source to be shown")
+    elif not found[0]:
+        tell("no camera found here: the test pattern stands in for one; `manyeyes sources` says more")
     return (found and found[0]) or otherwise
 
 

@@ -116,6 +116,21 @@ class Settings(PictureSettings):
         return ",".join([*(camera.name for camera in self.cameras), *found])
 
 
+# What pydantic says in words of Python's.
+_WORDS = {
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "string_type": "expected a text in quotes",
+    "tuple_type": "expected a list",
+    "dict_type": "expected a table, as in { NAME = VALUE }",
+}
+
+
 def validated(**values: Any) -> Settings:
     """Return the settings made of these values, which messages call by their options.
 
@@ -141,7 +156,10 @@ def judged(values: dict[str, Any], called: Callable[[tuple[int | str, ...]], str
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         got = first["input"]
-        expected = first["msg"].replace("Input should be", "expected").replace("should", "must")
+        expected = _WORDS.get(first["type"]) or first["msg"].replace("Input should be", "expected").replace(
+            "should", "must"
+        )
+        expected = expected.replace("less than or equal to", "at most").replace("greater than or equal to", "at least")
         name = called(first["loc"])
         raise ConfigError(f"{name} {got}: {expected[0].lower()}{expected[1:]}", key, got, expected) from None
 

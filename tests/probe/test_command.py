@@ -102,7 +102,7 @@ def test_a_page_is_no_stream(url: str) -> None:
     assert "try /stream.jpg" in err
 
 
-@pytest.mark.parametrize("arguments", [["rtsp://cam/1"], ["http://cam/", "--for", "soon"], []])
+@pytest.mark.parametrize("arguments", [["rtsp://cam/1"], ["ftp://cam/1"], ["http://cam/", "--for", "soon"], []])
 def test_a_wrong_command_line_is_exit_2(arguments: list[str]) -> None:
     code, out, err = probed(*arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)

@@ -155,7 +155,7 @@ def test_a_stream_is_recorded_byte_for_byte(tmp_path: Path) -> None:
         (["test:"], 2, "-o"),
         (["nothing.mp4", "-o", "x.mkv"], 2, "no such file"),
         (["test:", "-o", "x.mkv", "--for", "soon"], 2, "10s, 5m or 1h"),
-        (["test:", "-o", "/nowhere/x.mkv"], 1, "cannot write /nowhere/x.mkv: no such file or directory"),
+        (["test:", "-o", "/nowhere/x.mkv"], 2, "--output /nowhere/x.mkv: there is no folder /nowhere"),
     ],
 )
 def test_what_cannot_be(arguments: list[str], code: int, words: str) -> None:

@@ -60,6 +60,10 @@ def writer_for(output: str, overwrite: bool = False) -> Callable[[], Writer]:
     if os.path.lexists(output) and not overwrite:
         words = "is there already: give another name, or --overwrite"
         raise ConfigError(f"--output {output}: {words}", "output", output, "a name that is free")
+    folder = os.path.dirname(output) or "."
+    if not os.path.isdir(folder):
+        words = f"there is no folder {folder}: make it, or give another name"
+        raise ConfigError(f"--output {output}: {words}", "output", output, "a folder that is there")
     if kind == ".mkv":
         from .matroska import MatroskaWriter
 

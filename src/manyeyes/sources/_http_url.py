@@ -76,7 +76,7 @@ def parse_address(url: str) -> Address:
     """Take a URL apart; what is behind `#` is left out.
 
     Raises:
-        ConfigError: If there is no host in it, or no port where one should be.
+        ConfigError: If it has another scheme, there is no host in it, or no port where one should be.
     """
     shown = without_credentials(url)
     expected = "scheme://[USER:PASSWORD@]HOST[:PORT]/PATH"
@@ -89,7 +89,10 @@ def parse_address(url: str) -> Address:
     except (ValueError, UnicodeError):
         raise ConfigError(f"{shown}: no URL: expected {expected}; {hint}", "source", shown, expected) from None
     scheme = parts.scheme.lower()
-    if not name or scheme not in _PORTS or re.search(r"[\s\x00-\x1f\x7f]", name):
+    if scheme not in _PORTS:
+        schemes = ", ".join(f"{one}://" for one in _PORTS)
+        raise ConfigError(f"{shown}: expected one of {schemes}; got {scheme or 'none'}", "source", shown, expected)
+    if not name or re.search(r"[\s\x00-\x1f\x7f]", name):
         raise ConfigError(f"{shown}: names no host: expected {expected}", "source", shown, expected)
     target = quote(parts.path or "/", safe="/%!$&'()*+,;=:@~[]|") + (
         "?" + quote(parts.query, safe="/%?!$&'()*+,;=:@~[]|") if parts.query else ""
