@@ -145,6 +145,12 @@ def test_limits_in_the_documents_are_those_of_the_code() -> None:
         assert limit in text
 
 
+def test_the_index_has_every_document() -> None:
+    index = read("docs/README.md")
+    pages = [path.name for path in (ROOT / "docs").glob("*.md") if path.name != "README.md"]
+    assert [name for name in pages if f"]({name})" not in index] == []
+
+
 def test_the_checks_flag_what_is_wrong() -> None:
     text = "# A Title, here\n[a](nowhere.md) [b](#a-title-here) [c](#nothing) `[d](code)` [e](https://example.org)\n"
     assert list(broken_links(ROOT / "x.md", text)) == ["nowhere.md: no such file", "#nothing: no such heading"]

@@ -36,6 +36,16 @@ def growth(values: list[float]) -> tuple[float, float]:
     return statistics.median(values[fifth : 2 * fifth] or values), statistics.median(values[-fifth:])
 
 
+def summary(samples: list[Sample]) -> dict[str, dict[str, float]]:
+    """Return each gauge's typical value of the second and of the last fifth, and its highest."""
+    found = {}
+    for name in Sample._fields[1:]:
+        values = [float(getattr(sample, name)) for sample in samples]
+        early, late = growth(values)
+        found[name] = {"early": round(early, 1), "late": round(late, 1), "highest": round(max(values), 1)}
+    return found
+
+
 def verdicts(samples: list[Sample]) -> list[str]:
     """Return what was not flat, in words; nothing where all is well."""
     complaints = []

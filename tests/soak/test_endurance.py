@@ -20,7 +20,7 @@ from tests.serving import eventually, free_port, numbered
 
 from .chart import svg
 from .crowd import Crowd, Steady
-from .gauges import Sample, look, verdicts
+from .gauges import Sample, look, summary, verdicts
 from .settings_file import GUEST, SettingsFile
 from .troubles import PROGRAM, Neighbour, Troubles
 
@@ -112,7 +112,7 @@ def test_a_server_stays_as_it_is_through_all_of_it(tmp_path: Path) -> None:
         report = {
             "minutes": MINUTES, "seed": SEED, "crowd": CROWD, "frames of the steady viewer": steady.frames,
             "done": dict(sorted(crowd.done.items())), "troubles": dict(sorted(troubles.done.items())),
-            "quiet before": quiet, "quiet after": after,
+            "gauges": summary(samples), "quiet before": quiet, "quiet after": after,
         }  # fmt: skip
         REPORT.mkdir(parents=True, exist_ok=True)
         (REPORT / "figures.json").write_text(json.dumps(report, indent=2) + "\n")

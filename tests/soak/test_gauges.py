@@ -1,5 +1,5 @@
 from .chart import svg
-from .gauges import MEGABYTE, Sample, growth, verdicts
+from .gauges import MEGABYTE, Sample, growth, summary, verdicts
 
 
 def samples(memory: list[int], descriptors: int = 40) -> list[Sample]:
@@ -27,3 +27,9 @@ def test_the_chart_has_a_strip_for_each_gauge() -> None:
     text = svg(samples([MEGABYTE, 2 * MEGABYTE]), "two looks")
     assert text.count("<polyline") == 5
     assert "two looks" in text
+
+
+def test_the_summary_has_every_gauge() -> None:
+    found = summary(samples([1, 2, 3, 9, 4]))
+    assert found["memory_bytes"] == {"early": 2.0, "late": 4.0, "highest": 9.0}
+    assert list(found) == ["memory_bytes", "descriptors", "threads", "viewers", "age_ms"]
