@@ -113,7 +113,6 @@ NO_OWN_TEST = {
     "delivery/lanes.py": "tests/delivery/test_viewers.py: the viewers that are in them",
     "commands.py": "tests/test_cli.py, and tests/emulation for `run`",
     "processes.py": "tests/test_supervisor.py: the processes as a whole",
-    "signals.py": "tests/test_cli.py: every command that is interrupted",
     "__main__.py": "one call of cli.main, and what holds before it; tests/test_cli.py runs `python -m manyeyes`",
 }
 

@@ -252,6 +252,19 @@ def test_a_standard_output_that_is_full():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_again_and_again_changes_nothing(number):
+    with running("--port", "0", *SMALL) as process:
+        process.line()
+        while process.popen.poll() is None:
+            process.popen.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.popen.wait(0.005)
+        code, _, err = process.end()
+    assert code == 0
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(("arguments", "code"), [(["test:"], 0), (["snapshot", "test:", "-o", "x.jpg"], 1)])
 def test_a_signal_while_it_loads(number, arguments, code, tmp_path):
     """A stand-in for a library that is loaded stops there and says so."""
