@@ -115,6 +115,19 @@ def test_the_page_has_a_strict_policy(tmp_path):
     run(tmp_path, main, cors=[FRIEND])
 
 
+def test_pictures_have_a_policy_and_set_no_cookie(tmp_path):
+    async def main(house):
+        headers = await house.session("boss")
+        snapshot = await house.ask("/snapshot.jpg?max_age_ms=86400000", headers)
+        await house.ask("/stream.jpg", headers)
+        for one in (snapshot.headers, house.granted[0][2]):
+            assert "default-src 'none'" in one["Content-Security-Policy"]
+            assert "script-src" not in one["Content-Security-Policy"]
+            assert "Set-Cookie" not in one
+
+    run(tmp_path, main)
+
+
 def test_a_person_is_shown_where_to_sign_in_and_a_program_how(tmp_path):
     async def main(house):
         response = await house.ask("/", {"Accept": "text/html,*/*", **BROWSER})

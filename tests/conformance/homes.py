@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from manyeyes.web.guarded import PICTURE_POLICY
 from tests.conftest import require
 from tests.serving import LIMIT_S, Serving, eventually, free_port, get_json, numbered
 from tools import oncam
@@ -32,6 +33,7 @@ DIFFERENCES: dict[str, tuple[Any, Any, str]] = {
     "protocol": ("HTTP/1.1", "HTTP/1.0", "a cam answers one request per connection: it has five in all"),
     "connection": ("close", None, "HTTP/1.0 closes without saying so"),
     "date": (True, False, "a cam's clock may never have been set: better no Date than a wrong one"),
+    "picture policy": (PICTURE_POLICY, None, "the host's guard gives it, and a cam has none"),
     "page encoding": (None, "gzip", "the cam has 5 TCP connections in all: the page is one file, and kept compressed"),
     "page files": (200, 404, "as above: script, style and icon are in the page itself"),
     "/cams": (200, 404, "a cam has one sensor"),
