@@ -1,9 +1,12 @@
 """`manyeyes serve --workers`: real processes that are watched, killed, stopped and ended, as their users would."""
 
+import asyncio
 import contextlib
+import errno
 import http.client
 import importlib.util
 import json
+import logging
 import os
 import re
 import signal
@@ -16,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from manyeyes import supervisor
 from manyeyes.core.multipart_parser import MultipartParser
 from tests.conftest import require
 from tests.serving import LIMIT_S, Serving, eventually, get_json, numbered
@@ -481,6 +485,34 @@ def test_what_is_wrong_is_said_once_and_nothing_starts(tmp_path):
             assert (done.returncode, done.stdout) == (code, ""), done.stderr
             assert done.stderr.count(words) == 1
             assert "Traceback" not in done.stderr
+
+
+def test_a_process_that_cannot_be_started_is_tried_again_or_ends_the_whole(monkeypatch, caplog):
+    tries, again, codes = [], asyncio.Event(), []
+
+    async def refuse(*_command, **_settings):
+        tries.append(1)
+        if len(tries) == 3:
+            again.set()
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    async def main():
+        member = supervisor.Member("worker 1", {}, lambda code: (codes.append(code), again.set()))
+        member.start()
+        await again.wait()
+        assert (len(tries), codes) == (1, [1])
+        await member.aclose()
+        again.clear()
+        member.ready.set()  # it ran before
+        member.start()
+        await again.wait()
+        await member.aclose()
+        assert codes == [1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", refuse)
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(main())
+    assert "worker 1: cannot allocate memory" in caplog.text
 
 
 def test_a_camera_that_stays_lost_ends_the_whole_where_asked(folder):

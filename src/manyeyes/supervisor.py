@@ -72,7 +72,12 @@ class Member:
         backoff = Backoff()
         while True:
             began_s = loop.time()
-            code = await self._run()
+            try:
+                code = await self._run()
+            except OSError as error:  # no memory or no descriptors: that may pass
+                reason = (error.strerror or "unknown").lower()
+                event("process_not_started", f"{self.title}: {reason}", logging.ERROR, ended=self.title)
+                code = 1
             if code == EXIT_LOST or not self.ready.is_set():
                 self._ended(1 if code == EXIT_LOST or code < 0 else code)
                 return

@@ -2,6 +2,8 @@
 
 import contextlib
 
+import pytest
+
 from manyeyes.aio.compat import CLOCK
 from manyeyes.relay import discover as discover_module
 from manyeyes.relay.network import Network
@@ -189,12 +191,13 @@ def test_a_path_that_is_too_long_is_not_passed_on():
     run(main)
 
 
-def test_a_camera_that_is_gone_makes_room_if_nobody_watches_it(monkeypatch):
+@pytest.mark.parametrize("patterns", [("manyeyes/**",), ("manyeyes/**", "manyeyes/*/front")])
+def test_a_camera_that_is_gone_makes_room_if_nobody_watches_it(patterns, monkeypatch):
     monkeypatch.setattr(discover_module, "MAX_CAMERAS", 1)
 
     async def main():
-        async with Passing() as router:
-            for name in ("one", "two"):
+        async with Passing(patterns=patterns) as router:
+            for name in ("one", "two", "one"):
                 network = Network((router.endpoint,))
                 camera = camera_of(FakeSource())
                 publisher = Publisher([camera], name, network)
@@ -204,6 +207,6 @@ def test_a_camera_that_is_gone_makes_room_if_nobody_watches_it(monkeypatch):
                 await publisher.aclose()
                 await camera.aclose()
                 await until(lambda name=name: not router.path(f"manyeyes/{name}/front"))
-            assert [camera.hub.closed for camera in router.cameras] == [True, False]
+            assert [camera.hub.closed for camera in router.cameras] == [True, True, False]
 
     run(main)

@@ -93,10 +93,14 @@ class Router:
         log.info("%s: passed on", key)
 
     def _changed(self, key: str) -> None:
+        if key not in self._passages:  # another pattern has forgotten it
+            self._add(key)
         self._passages[key].changed.set()
 
     def _forget(self, key: str) -> bool:
-        passage = self._passages[key]
+        passage = self._passages.get(key)
+        if passage is None:
+            return True
         if passage.camera.hub.watched:
             return False
         del self._passages[key]
