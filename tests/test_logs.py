@@ -39,6 +39,14 @@ def test_text(stream: io.StringIO) -> None:
     assert lines[1].endswith(" WARNING 1 of 2")
 
 
+def test_on_a_terminal_a_line_of_progress_is_cleared(stream: io.StringIO) -> None:
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+    set_up(stream)
+    stream.write("12 frames")
+    logs.event("camera_lost", "cam: lost")
+    assert re.fullmatch(r"12 frames\r\x1b\[K\d{4}-.* INFO cam: lost\n", stream.getvalue())
+
+
 def test_json(stream: io.StringIO) -> None:
     set_up(stream, logs.JSON)
     logs.event("viewer_left", 'cam: "100 %"\nleft', logging.WARNING, camera="cam", frames=3, source=Path("x"))

@@ -22,8 +22,9 @@ examples:
 """
 
 LINK_DESCRIPTION = """\
-Print a URL that shows one camera to whoever has it, until it expires: for an <img>, a chat, a guest.
+Print a URL that shows one camera to whoever has it, until it expires: for a chat, a guest, an <img>.
 
+It is the page's; with stream.jpg or snapshot.jpg before ?key=... it is the picture's, for an <img>.
 It ends earlier when the password, the role or the cameras of the user who gave it change.
 """
 

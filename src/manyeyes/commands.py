@@ -195,8 +195,9 @@ async def record(
         why = (recording.error.strerror or str(recording.error)).lower()
         raise ManyeyesError(f"cannot write {output}: {why}; {recording.frames} frames are in it") from recording.error
     return show.as_summary(
-        output, recording.how, recording.duration_us, recording.frames, recording.bytes, recording.dropped
-    )
+        output, recording.how, recording.duration_us, recording.frames, recording.bytes, recording.dropped,
+        recording.bad_frames,
+    )  # fmt: skip
 
 
 async def _first(*events: Coroutine[object, object, object], timeout_s: float | None) -> bool:

@@ -74,10 +74,16 @@ class Bound(logging.Filter):
 
 
 class TextFormatter(logging.Formatter):
-    """One line for people; with the process's name in it where there are several."""
+    """One line for people; with the process's name in it where there are several.
 
-    def __init__(self, process: str = "") -> None:
-        super().__init__(f"%(asctime)s %(levelname)s {process + ': ' if process else ''}%(message)s")
+    Args:
+        process: Its name, or "".
+        terminal: Whether a line of progress may stand where this one goes: it is cleared.
+    """
+
+    def __init__(self, process: str = "", terminal: bool = False) -> None:
+        clear = "\r\x1b[K" if terminal else ""
+        super().__init__(f"{clear}%(asctime)s %(levelname)s {process + ': ' if process else ''}%(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the line, with how many like it were left out before it."""
@@ -121,7 +127,7 @@ def set_up(form: str = TEXT, verbose: bool = False, stream: TextIO = sys.stderr,
         process: The name of this one of several processes.
     """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter(process) if form == JSON else TextFormatter(process))
+    handler.setFormatter(JsonFormatter(process) if form == JSON else TextFormatter(process, stream.isatty()))
     handler.addFilter(Bound())
     logging.basicConfig(handlers=[handler], level=logging.DEBUG if verbose else logging.INFO)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

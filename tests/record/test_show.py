@@ -12,5 +12,8 @@ def test_the_bar():
 
 
 def test_the_summary():
-    assert as_summary("a.mkv", "", 1_000_000, 11, 2000, 0) == "a.mkv: 1.0 s, 11 frames, 10 fps, 2 KB, 0 dropped"
-    assert as_summary("a.mp4", "H.264", 0, 1, 2000, 0) == "a.mp4: 0.0 s, 1 frames, - fps, 2 KB, 0 dropped; H.264"
+    assert as_summary("a.mkv", "", 1_000_000, 11, 2000, 0, 0) == "a.mkv: 1.0 s, 11 frames, 10 fps, 2 KB, 0 dropped"
+    assert (
+        as_summary("a.mp4", "H.264", 0, 1, 2000, 0, 2)
+        == "a.mp4: 0.0 s, 1 frames, - fps, 2 KB, 0 dropped, 2 broken; H.264"
+    )

@@ -50,7 +50,10 @@ def passwd(asked: argparse.Namespace, cost: tuple[int, int, int] = passwords.COS
 
 def _about(path: str, user: User) -> str:
     cameras = "all cameras" if user.cameras is None else "camera " + ", ".join(user.cameras)
-    ways = [*(["a password"] if user.password else []), *([f"{len(user.tokens)} tokens"] if user.tokens else [])]
+    ways = [
+        *(["a password"] if user.password else []),
+        *([f"{len(user.tokens)} token{'s' if len(user.tokens) > 1 else ''}"] if user.tokens else []),
+    ]
     return f"{path}: {user.name} has the role {user.role}, {cameras}, {' and '.join(ways) or 'no way to sign in'}"
 
 

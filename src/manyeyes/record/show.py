@@ -24,9 +24,9 @@ def as_line(duration_us: int, frames: int, size_bytes: int, dropped: int, for_s:
     return bar + _figures(seconds, frames, size_bytes, dropped)
 
 
-def as_summary(output: str, how: str, duration_us: int, frames: int, size_bytes: int, dropped: int) -> str:
-    """Return what was recorded, for the end."""
-    figures = _figures(duration_us / 1000000, frames, size_bytes, dropped)
+def as_summary(output: str, how: str, duration_us: int, frames: int, size_bytes: int, dropped: int, bad: int) -> str:
+    """Return what was recorded, for the end; `bad` frames could not be encoded."""
+    figures = _figures(duration_us / 1000000, frames, size_bytes, dropped) + (f", {bad} broken" if bad else "")
     return f"{output}: {figures}" + (f"; {how}" if how else "")
 
 
