@@ -65,7 +65,6 @@ class ViewerGroup:
         stalled: Viewers closed because they took nothing for too long.
         came: Viewers so far.
         ages: How old frames were when they had been sent; None until `keep_ages()`.
-        revoked: Viewers closed because they may not watch any more.
     """
 
     def __init__(
@@ -76,7 +75,6 @@ class ViewerGroup:
         self.ages: Histogram | None = None
         self._gone = (0, 0, 0)  # frames, dropped and bytes of the viewers that left
         self._count = count
-        self.revoked = 0
         self._hub = hub
         self.stall_us = stall_us
         self._clock = clock
@@ -295,7 +293,7 @@ class ViewerGroup:
         for viewer in list(self._viewers.values()):
             grant = viewer.stats.grant
             if grant is not None and grant.over:
-                self.revoked += 1
+                self._count("revoked")
                 self._remove(viewer, "revoked")
         for viewer in list(self._busy.values()):
             if now_us - viewer.progress_us > self.stall_us:
