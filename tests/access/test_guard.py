@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from manyeyes.access import editing
 from manyeyes.access.credentials import make_link
 from tests.access.support import House, basic, everybody
 
@@ -160,12 +161,25 @@ def test_addresses_of_others_are_for_admins(tmp_path):
     run(tmp_path, main)
 
 
+def test_an_admin_of_one_camera_is_told_of_no_other(tmp_path):
+    async def main(house):
+        house.save(editing.changed(everybody(), "boss", cameras=["back"]))
+        house.cameras[1].hub.subscribe(id="mine", peer="192.0.2.9:1")
+        status = json.loads((await house.ask("/status", basic("boss"))).body)
+        assert set(status) == {"version", "uptime_s", "cameras", "you"}
+        [row] = status["cameras"]
+        assert (row["name"], row["viewers"][0]["peer"]) == ("back", "192.0.2.9:1")
+
+    run(tmp_path, main)
+
+
 def test_a_link_does_not_tell_where_the_camera_is(tmp_path):
     async def main(house):
         users = everybody()
         key = make_link(users, users.by_name["boss"], "back", house.clock.wall_us() // 1000000 + 60)
         [row] = json.loads((await house.ask(f"/status?key={key}")).body)["cameras"]
         assert (row["name"], row["source"]) == ("back", "")
+        assert "a link opens" in json.loads((await house.ask(f"/cams?key={key}")).body)["error"]
         [row, _] = json.loads((await house.ask("/status", basic("viewer"))).body)["cameras"]
         assert row["source"] == "knobs:"
 

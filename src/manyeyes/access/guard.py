@@ -132,7 +132,9 @@ class Guard:
     def _refuse(self, request: Request, grant: Grant, need: str) -> Response | None:
         """Return the reply to somebody who is known and may not, or None."""
         name, rest = split(request.path)
-        if not grant.may(need) or (grant.kind == LINK and rest not in LINKED):
+        if grant.kind == LINK and rest not in LINKED:
+            return self._fault(403, "not allowed: a link opens its camera's page and pictures, and nothing else")
+        if not grant.may(need):
             return self._fault(403, f"not allowed: this wants the role {need}, and yours is {grant.role}")
         if name is not None and not grant.sees(name):
             return self._fault(403, f"not allowed: camera {name[:64]} is none of yours")
@@ -174,18 +176,22 @@ class Guard:
         return [camera for camera in cameras if grant is not None and grant.sees(camera.name)]
 
     def shown(self, request: Request, status: dict[str, Any]) -> dict[str, Any]:
-        """Return what a request may see of `/status`: addresses of others are for admins only."""
+        """Return what a request may see of `/status`: addresses of others are for admins only.
+
+        What stands beside the cameras (the relay, the listener) tells of all of them.
+        """
         grant: Grant = request.g.grant
         if grant is EVERYTHING:
             return status
-        if not grant.may(ADMIN):
+        if not (grant.may(ADMIN) and grant.sees_all):
             status = {key: status[key] for key in ("version", "uptime_s", "cameras")}
+        if not grant.may(ADMIN):
             for camera in status["cameras"]:
                 if grant.kind == LINK:
                     camera["source"] = ""  # an address in somebody's network, or a command
                 for viewer in camera["viewers"]:
                     viewer["peer"] = ""
-        elif self._credentials is not None:
+        elif self._credentials is not None and grant.sees_all:
             status = {**status, "access": self._credentials.counters()}
         return {**status, "you": grant.about()}
 
