@@ -132,7 +132,7 @@ def test_limits_in_the_documents_are_those_of_the_code() -> None:
         f"`Retry-After: {limits.RETRY_S}`",
         f"while {listener.REFUSALS} others are at it",
         f"Requests are answered {turns.EACH_ROUND} at a time",
-        *(f"`{reason}`" for reason in limits._REASONS.values()),
+        *(f"`{reason}`" for reason in limits.REASONS),
         f"| pieces of a response | {connection.WRITE_S:g} s each |",
         f"no more than {viewers.NOTSENT_LOWAT_BYTES >> 10} KiB of unsent bytes",
         f"for {Settings().stall_timeout_s:g} s (`--stall-timeout`)",

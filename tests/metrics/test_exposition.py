@@ -27,7 +27,7 @@ class FakeGroup:
         return 100, 7, 50_000
 
 
-def samples(*shown: Shown, connections: tuple[int, int, int] | None = None) -> dict[tuple[str, ...], float]:
+def samples(*shown: Shown, connections: tuple[int, int, dict[str, int]] | None = None) -> dict[tuple[str, ...], float]:
     """Return the value of each sample by its name and its labels' values."""
     body, content_type = text(list(shown), "1.2.3", connections)
     assert content_type.startswith("text/plain; version=0.0.4")
@@ -95,10 +95,11 @@ def test_streams():
 
 
 def test_the_process_and_its_connections():
-    found = samples(connections=(5, 2000, 3))
+    found = samples(connections=(5, 2000, {"malformed": 3, "viewers": 0}))
     assert found["manyeyes_connections",] == 5
     assert found["manyeyes_connections_limit",] == 2000
-    assert found["manyeyes_connections_refused_total",] == 3
+    assert found["manyeyes_refused_total", "malformed"] == 3
+    assert found["manyeyes_refused_total", "viewers"] == 0
     assert found["process_resident_memory_bytes",] > 0
     assert found["process_open_fds",] > 0
 

@@ -20,7 +20,9 @@ def told(published: int, group: bool) -> bytes:
     ages = Histogram((100_000, 1_000_000))
     ages.observe(50_000, 10)
     ages.observe(5_000_000)
-    return text([Shown(Camera(hub), FrameMeter(hub), FakeGroup(ages) if group else None)], "1", (5, 100, 2))[0]
+    return text(
+        [Shown(Camera(hub), FrameMeter(hub), FakeGroup(ages) if group else None)], "1", (5, 100, {"viewers": 2})
+    )[0]
 
 
 def test_capture_is_told_once_and_delivery_by_each_worker():
@@ -38,6 +40,7 @@ def test_capture_is_told_once_and_delivery_by_each_worker():
     assert found["manyeyes_delivered_age_seconds_bucket"] == {"worker 1": 10, "worker 2": 10}
     assert found["manyeyes_delivered_age_seconds_count"] == {"worker 1": 11, "worker 2": 11}
     assert found["manyeyes_connections"] == {"worker 1": 5, "worker 2": 5}
+    assert found["manyeyes_refused_total"] == {"worker 1": 2, "worker 2": 2}
     assert set(found["process_open_fds"]) == {CAPTURE, "worker 1", "worker 2"}
 
 

@@ -24,6 +24,11 @@ _REASONS = {
     501: "transfer_encoding",
     505: "version",
 }
+# All there are: counters that are there from the beginning, at 0, are counters whose first step is seen.
+REASONS = (
+    *_REASONS.values(), "not_tls", "handshake", "connections", "viewers", "per_address", "in_flight", "descriptors", "stalled",
+    "viewer_input",
+)  # fmt: skip
 
 
 def who(address: str) -> str:
@@ -110,10 +115,9 @@ class Limits:
         finally:
             self.in_flight_bytes -= size_bytes
 
-    def counted(self) -> tuple[int, int, int]:
-        """Return how many connections there are, can be at most, and were refused."""
-        refused = sum(self.refused.get(reason, 0) for reason in ("connections", "per_address", "descriptors"))
-        return self.connections, self._connections_max, refused
+    def counted(self) -> tuple[int, int, dict[str, int]]:
+        """Return how many connections there are, can be at most, and what was refused, by each of REASONS."""
+        return self.connections, self._connections_max, dict.fromkeys(REASONS, 0) | self.refused
 
     def status(self) -> dict[str, object]:
         """Return the listener's part of `/status`."""

@@ -23,7 +23,7 @@ class Metrics:
         cameras: The list may grow and shrink while the server runs.
         version: Of the program.
         group: Returns the streams of a hub; None before the first one.
-        connections: Returns how many there are, at most can be, and were refused.
+        connections: Returns how many there are, at most can be, and what was refused, by reason.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Metrics:
         cameras: list[Camera],
         version: str = "",
         group: Callable[[Hub], Group | None] = lambda hub: None,
-        connections: Callable[[], tuple[int, int, int]] | None = None,
+        connections: Callable[[], tuple[int, int, dict[str, int]]] | None = None,
     ) -> None:
         self._cameras = cameras
         self._version = version

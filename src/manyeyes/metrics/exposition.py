@@ -34,14 +34,14 @@ class Shown(NamedTuple):
 
 
 def text(
-    shown: list[Shown], version: str, connections: tuple[int, int, int] | None, accept: str = ""
+    shown: list[Shown], version: str, connections: tuple[int, int, dict[str, int]] | None, accept: str = ""
 ) -> tuple[bytes, str]:
     """Return all families of one process in the format that a scraper accepts, and its Content-Type.
 
     Args:
         shown: The cameras.
         version: Of the program.
-        connections: How many there are, can be at most, and were refused; None: not known.
+        connections: How many there are, can be at most, and what was refused, by reason; None: not known.
         accept: The scraper's Accept header.
     """
     registry = CollectorRegistry()
@@ -52,7 +52,7 @@ def text(
 
 
 class _Families(Collector):
-    def __init__(self, shown: list[Shown], version: str, connections: tuple[int, int, int] | None) -> None:
+    def __init__(self, shown: list[Shown], version: str, connections: tuple[int, int, dict[str, int]] | None) -> None:
         self._shown = shown
         self._version = version
         self._connections = connections
@@ -63,7 +63,10 @@ class _Families(Collector):
             open_now, limit, refused = self._connections
             yield GaugeMetricFamily("manyeyes_connections", "Open connections: requests and streams.", open_now)
             yield GaugeMetricFamily("manyeyes_connections_limit", "How many there can be (--max-connections).", limit)
-            yield CounterMetricFamily("manyeyes_connections_refused", "Connections that were one too many.", refused)
+            by_reason = CounterMetricFamily("manyeyes_refused", "Connections and requests refused.", labels=["reason"])
+            for reason, count in refused.items():
+                by_reason.add_metric([reason], count)
+            yield by_reason
         yield from self._capture()
         yield from self._published()
         yield from self._delivered()
