@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import threading
 
@@ -94,5 +95,19 @@ def test_pictures_come_before_passwords(monkeypatch):
         assert await checker.check("", "")
         checker.close()
         assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
+
+    asyncio.run(main())
+
+
+def test_passwords_are_checked_where_nothing_may_step_back(monkeypatch):
+    def forbidden(*_arguments: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")  # a service's SystemCallFilter=
+
+    monkeypatch.setattr(os, "setpriority", forbidden)
+
+    async def main() -> None:
+        checker = Checker()
+        assert await checker.check(PASSWORD, STORED)
+        checker.close()
 
     asyncio.run(main())

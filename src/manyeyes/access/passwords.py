@@ -6,6 +6,7 @@ passwords still work.
 
 import asyncio
 import binascii
+import contextlib
 import hashlib
 import hmac
 import os
@@ -87,7 +88,8 @@ def is_stored(text: str) -> bool:
 def _step_back() -> None:
     """Have this thread, and no other, run after others; Linux keeps that for each thread."""
     thread = threading.get_native_id()
-    os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICE)
+    with contextlib.suppress(OSError):  # a sandbox may forbid it; a pool whose threads cannot begin checks nothing
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICE)
 
 
 class TooBusy(Exception):  # it is an answer, and never leaves this folder
