@@ -136,3 +136,11 @@ def test_the_units_are_what_systemd_takes(tmp_path):
     words = [tool, "security", "--offline=yes", "--threshold=20", "--no-pager", unit]
     done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 0, done.stdout[-500:]
+
+
+def test_who_is_reloaded_has_something_to_read():
+    """SIGHUP ends a server that was started without a file."""
+    for unit in UNITS.parent.rglob("*.service"):
+        text = unit.read_text()
+        if "-HUP" in text:
+            assert "--config" in text.partition("ExecStart=")[2].partition("\n")[0], unit.name
