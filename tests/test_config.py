@@ -84,6 +84,7 @@ def test_bad_cameras(texts, words):
         ({"stall_timeout_s": 0.5}, "stall_timeout_s", ("--stall-timeout 0.5", "1")),
         ({"max_connections": 0}, "max_connections", ("--max-connections 0", "1")),
         ({"always_on": "maybe"}, "always_on", ("--always-on maybe", "true or false")),
+        ({"unix_mode": "999"}, "unix_mode", ("--unix-mode 999", "octal")),
         ({"prot": 1}, "prot", ("--prot",)),
     ],
 )

@@ -126,6 +126,7 @@ _WORDS = {
     "bool_type": "expected true or false",
     "bool_parsing": "expected true or false",
     "string_type": "expected a text in quotes",
+    "string_pattern_mismatch": "expected three octal digits, as in 0660",
     "tuple_type": "expected a list",
     "dict_type": "expected a table, as in { NAME = VALUE }",
 }

@@ -216,3 +216,4 @@ def test_the_limit_of_open_files_is_raised_or_obeyed(monkeypatch, caplog):
         assert allowed(wanted) == expected
         assert asked == raised
         assert bool(caplog.records) == (expected < wanted)
+        assert not caplog.records or f"at most {expected} connections" in caplog.text

@@ -24,8 +24,9 @@ def allowed(wanted: int) -> int:
         soft = wanted + spare if hard == resource.RLIM_INFINITY else min(wanted + spare, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         if soft < wanted + spare:
-            log.warning("at most %d connections: the system allows %d open files (ulimit -n)", soft - spare, soft)
-            return max(1, soft - spare)
+            possible = max(1, soft - spare)
+            log.warning("at most %d connections: the system allows %d open files (ulimit -n)", possible, soft)
+            return possible
     return wanted
 
 
