@@ -249,6 +249,19 @@ def test_a_host_beyond_loopback_needs_users_or_open():
     run(main)
 
 
+@pytest.mark.parametrize(("options", "reminded"), [({}, True), ({"open": True}, False), ({"users": ""}, False)])
+def test_a_proxy_without_users_is_mentioned(tmp_path, caplog, options, reminded):
+    if "users" in options:
+        options = {"users": users_file(tmp_path, anna="view")}
+
+    async def main():
+        async with Server(SMALL, port=0, trusted_proxies=("127.0.0.1",), **options):
+            pass
+
+    run(main)
+    assert [getattr(record, "event", "") for record in caplog.records].count("no_users") == reminded
+
+
 def users_file(folder, **roles):
     """Return the path of a file with these users, whose password is their name."""
     path = str(folder / "users.toml")

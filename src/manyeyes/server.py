@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from . import __version__, relay
-from .access.guard import Guard, make_guard, refuse_unguarded
+from .access.guard import Guard, make_guard, refuse_unguarded, warn_unguarded
 from .access.origins import Origins
 from .aio.camera import Camera
 from .aio.hub import Hub as BaseHub
@@ -166,6 +166,8 @@ class Server:
         settings = self.settings
         if not is_local(settings.host, settings.unix, self._given):
             refuse_unguarded(settings.host, settings.users, settings.open, settings.tls_cert is not None)
+        elif settings.trusted_proxies:
+            warn_unguarded(settings.users, settings.open)
         origins = Origins(settings.host, settings.allowed_hosts, settings.cors)
         guard = make_guard(settings.users, origins, fault, lambda: [camera.name for camera in self.cameras])
         credentials = relay.Credentials.of(settings)

@@ -44,6 +44,13 @@ def refuse_unguarded(host: str, users: str | None, open: bool, tls: bool) -> Non
         event("no_tls", words, logging.WARNING)
 
 
+def warn_unguarded(users: str | None, open: bool) -> None:
+    """Say that a proxy lets everybody in, where nobody said that they may come."""
+    if users is None and not open:
+        words = "whoever the proxy lets in may watch and change settings: give --users FILE, or --open if that is meant"
+        event("no_users", words, logging.WARNING)
+
+
 def make_guard(users: str | None, origins: Origins, fault: Fault, cameras: Callable[[], list[str]]) -> "Guard":
     """Return the guard of a server.
 
