@@ -22,9 +22,7 @@ from manyeyes.relay.publisher import Publisher
 from manyeyes.relay.router import Router
 from manyeyes.relay.source import RelaySource
 from manyeyes.testing import FakeEncoder
-from tests.serving import free_port
-
-LIMIT_S = 30
+from tests.serving import LIMIT_S, free_port
 
 
 def free_endpoint() -> str:
