@@ -104,3 +104,21 @@ def test_other_processes_are_told_what_begins_and_ends():
     assert there.find(cookie) is None
     assert session.ended, "its streams end there, too"
     assert not there.drop(b"unknown")
+
+
+def test_what_is_told_too_late_brings_no_session_back(monkeypatch):
+    monkeypatch.setattr(module, "SESSIONS", 2)
+    sessions = Sessions(FakeClock())
+    cookie = sessions.begin("anna", "7")
+    [(key, session)] = sessions.listed()
+    late = (key, session.user, session.generation, session.began_us, session.used_us)
+    sessions.end(cookie)
+    sessions.end("made up")
+    sessions.take(*late)
+    assert sessions.find(cookie) is None
+    sessions.drop(b"a")  # of one that a process that begins has not been told of yet
+    sessions.take(b"a", *late[1:])
+    assert sessions.listed() == []
+    for one in (b"b", b"c"):
+        sessions.drop(one)
+    assert len(sessions._ended) == 2

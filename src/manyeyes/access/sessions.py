@@ -57,6 +57,7 @@ class Sessions:
         self.told: Callable[[bytes, Session | None], object] = lambda _key, _session: None
         self._clock = clock
         self._by_hash: dict[bytes, Session] = {}  # the one used last is at the end
+        self._ended: dict[bytes, None] = {}  # the last SESSIONS: other processes may still tell of their use
 
     def __len__(self) -> int:
         return len(self._by_hash)
@@ -71,7 +72,9 @@ class Sessions:
         return cookie
 
     def take(self, key: bytes, user: str, generation: str, began_us: int, used_us: int) -> None:
-        """Have a session, by its hash; of one that is here already, take note of its use."""
+        """Have a session, by its hash; of one that is here already, take note of its use. One that ended stays so."""
+        if key in self._ended:
+            return
         session = self._by_hash.pop(key, None)
         if session is None:
             session = Session(user, generation, began_us, used_us)
@@ -83,6 +86,9 @@ class Sessions:
 
     def drop(self, key: bytes) -> bool:
         """End a session, by its hash; return whether there was one."""
+        self._ended[key] = None
+        if len(self._ended) > SESSIONS:
+            del self._ended[next(iter(self._ended))]
         session = self._by_hash.pop(key, None)
         if session is not None:
             session.ended = True
@@ -120,7 +126,8 @@ class Sessions:
     def end(self, cookie: str) -> None:
         """End a cookie's session; harmless when there is none."""
         key = _hash(cookie)
-        if self.drop(key):
+        if key in self._by_hash:  # what anybody makes up is not kept
+            self.drop(key)
             self.told(key, None)
 
 
