@@ -141,45 +141,10 @@ def build_parser() -> Parser:
         action="store_true",
         help="allow --host beyond this machine: anybody who can reach it can watch and change settings",
     )
-    network.add_argument("--unix", metavar="PATH", help="listen on a Unix socket instead, for a proxy on this machine")
-    network.add_argument(
-        "--unix-mode", metavar="MODE", default=defaults.unix_mode, help="who may connect to it (default: %(default)s)"
-    )
     network.add_argument("--tls-cert", metavar="FILE", help="serve https: the certificate and its chain, PEM")
     network.add_argument(
         "--tls-key", metavar="FILE", help="its key; when the files change, new connections get the new pair"
     )
-    network.add_argument("--stall-timeout", type=float, metavar="S", dest="stall_timeout_s", default=defaults.stall_timeout_s,
-                         help="close a viewer that has taken nothing for this long (default: %(default)g s)")  # fmt: skip
-    network.add_argument(
-        "--max-connections",
-        type=int,
-        metavar="N",
-        default=defaults.max_connections,
-        help="viewers and requests at one time; one more gets a 503 (default: %(default)s)",
-    )
-    network.add_argument(
-        "--max-viewers", type=int, metavar="N", help="of these, viewers; one more gets a 503 (default: as many)"
-    )
-    network.add_argument(
-        "--max-per-address",
-        type=int,
-        metavar="N",
-        help="of these, from one address; one more gets a 429 (default: half as many)",
-    )
-    network.add_argument(
-        "--trusted-proxy",
-        action="append",
-        metavar="ADDRESS",
-        dest="trusted_proxies",
-        default=[],
-        help="believe this proxy's X-Forwarded- headers: an address, a network, or unix; may be given again",
-    )
-    network.add_argument(
-        "--base-path", metavar="PATH", default=defaults.base_path, help="where a proxy shows this server, as in /cams1/"
-    )
-    network.add_argument("--workers", type=int, metavar="N",
-                         help="deliver with N processes, for more viewers than one core can serve; one more captures")  # fmt: skip
     access = serve.add_argument_group("access")
     access.add_argument(
         "--users", metavar="FILE",
@@ -193,23 +158,6 @@ def build_parser() -> Parser:
         "--cors", action="append", metavar="ORIGIN", default=[],
         help="a site whose pages may read what is served, as https://example.org, or *; may be given again",
     )  # fmt: skip
-    machines = serve.add_argument_group("many machines")
-    machines.add_argument(
-        "--publish", nargs="?", const="", metavar="SITE",
-        help="let other machines view these cameras, as zenoh:manyeyes/SITE/NAME (default: this machine's name)",
-    )  # fmt: skip
-    machines.add_argument(
-        "--allow-config",
-        action="store_true",
-        help="let other machines see and change the settings of what is published",
-    )
-    machines.add_argument(
-        "--discover", nargs="?", const="manyeyes/**", metavar="PATTERN",
-        help="show every camera that other machines publish, while this runs; PATTERN says which, "
-             "as 'manyeyes/yard/*' (default: manyeyes/**)",
-    )  # fmt: skip
-    add_endpoints(machines)
-    add_relay_credentials(serve)
     add_picture(serve)
     camera = serve.add_argument_group("camera")
     camera.add_argument(
@@ -236,6 +184,60 @@ def build_parser() -> Parser:
         default=defaults.drop_same_s,
         help="leave out frames that are the same as the one before, but for one every S seconds",
     )
+    limits = serve.add_argument_group("limits")
+    limits.add_argument(
+        "--max-connections",
+        type=int,
+        metavar="N",
+        default=defaults.max_connections,
+        help="viewers and requests at one time; one more gets a 503 (default: %(default)s)",
+    )
+    limits.add_argument(
+        "--max-viewers", type=int, metavar="N", help="of these, viewers; one more gets a 503 (default: as many)"
+    )
+    limits.add_argument(
+        "--max-per-address",
+        type=int,
+        metavar="N",
+        help="of these, from one address; one more gets a 429 (default: half as many)",
+    )
+    limits.add_argument("--stall-timeout", type=float, metavar="S", dest="stall_timeout_s", default=defaults.stall_timeout_s,
+                         help="close a viewer that has taken nothing for this long (default: %(default)g s)")  # fmt: skip
+    limits.add_argument("--workers", type=int, metavar="N",
+                         help="deliver with N processes, for more viewers than one core can serve; one more captures")  # fmt: skip
+    proxy = serve.add_argument_group("behind a proxy")
+    proxy.add_argument(
+        "--trusted-proxy",
+        action="append",
+        metavar="ADDRESS",
+        dest="trusted_proxies",
+        default=[],
+        help="believe this proxy's X-Forwarded- headers: an address, a network, or unix; may be given again",
+    )
+    proxy.add_argument(
+        "--base-path", metavar="PATH", default=defaults.base_path, help="where a proxy shows this server, as in /cams1/"
+    )
+    proxy.add_argument("--unix", metavar="PATH", help="listen on a Unix socket instead, for a proxy on this machine")
+    proxy.add_argument(
+        "--unix-mode", metavar="MODE", default=defaults.unix_mode, help="who may connect to it (default: %(default)s)"
+    )
+    machines = serve.add_argument_group("many machines")
+    machines.add_argument(
+        "--publish", nargs="?", const="", metavar="SITE",
+        help="let other machines view these cameras, as zenoh:manyeyes/SITE/NAME (default: this machine's name)",
+    )  # fmt: skip
+    machines.add_argument(
+        "--allow-config",
+        action="store_true",
+        help="let other machines see and change the settings of what is published",
+    )
+    machines.add_argument(
+        "--discover", nargs="?", const="manyeyes/**", metavar="PATTERN",
+        help="show every camera that other machines publish, while this runs; PATTERN says which, "
+             "as 'manyeyes/yard/*' (default: manyeyes/**)",
+    )  # fmt: skip
+    add_endpoints(machines)
+    add_relay_credentials(serve)
     serve.add_argument(
         "--log-format",
         choices=("text", "json"),
