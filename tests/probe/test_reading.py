@@ -66,6 +66,23 @@ def test_no_picture_comes(monkeypatch):
     assert "no picture came" in verdict(measured(says(HEAD, then=asyncio.Event())))
 
 
+def test_something_comes_but_no_whole_picture(monkeypatch):
+    async def main() -> Probe:
+        forever = asyncio.Event()
+        async with FakeCamera(says(HEAD + part(1)[:100], then=forever)) as camera:
+            probe = Probe(camera.url)
+            reading_it = asyncio.create_task(probe.read(60.0, forever))
+            while not probe._began:
+                await asyncio.sleep(0.001)
+            reading_it.cancel()
+            await asyncio.gather(reading_it, return_exceptions=True)
+            monkeypatch.setattr(reading, "FIRST_PICTURE_S", 0.01)  # now that something has come, however long that took
+            await probe.read(60.0, forever)
+            return probe
+
+    assert "though something came" in verdict(asyncio.run(main()))
+
+
 def test_a_wrong_length():
     probe = measured(says(HEAD, part(1), part(2, length=20), part(3), part(4)))
     assert probe.report().defects["wrong-length"] == 1

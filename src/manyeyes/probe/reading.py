@@ -57,6 +57,7 @@ class Probe:
         self._clock = clock
         self.measurement = Measurement(clock.now_us())
         self._first = asyncio.Event()
+        self._began = False
 
     async def read(
         self, duration_s: float, stop: asyncio.Event, progress: Callable[[str], object] | None = None
@@ -79,6 +80,9 @@ class Probe:
             await asyncio.wait(
                 (reading, stopped, waiting), timeout=FIRST_PICTURE_S, return_when=asyncio.FIRST_COMPLETED
             )
+            if self._began and not (self.measurement.frames or reading.done() or stopped.done()):
+                words = f"no whole picture within {FIRST_PICTURE_S:g} s, though something came: a link that is far too slow, or no Motion JPEG"
+                self.measurement.ended(words)
             if self.measurement.frames:
                 await asyncio.wait((reading, stopped), timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -98,13 +102,12 @@ class Probe:
         response = await self._client.get()
         measurement.answered(response.headers, sent_us, clock.wall_us())
         parser = self._parser(response)
-        began = False
         try:
             while data := await response.read():
                 now_us, wall_us = clock.now_us(), clock.wall_us()
-                if not began:
+                if not self._began:
                     measurement.began(data)
-                    began = True
+                    self._began = True
                 self._take(now_us, wall_us, parser.feed(data))
                 measurement.resynced(getattr(parser, "resyncs", 0))
                 measurement.worked(clock.now_us() - now_us)
