@@ -119,7 +119,9 @@ async def main():
     global link, server
     say_what_is_wrong()
     gc.collect()
-    gc.threshold((gc.mem_alloc() + gc.mem_free()) // 32)
+    gc.threshold(
+        (gc.mem_alloc() + gc.mem_free()) // 128
+    )  # seldom, it leaves the heap in pieces: 2 KB more are needed at 32
     if settings["ethernet"] or settings["ssid"]:
         from link import Link
 

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     Stream = Callable[[Request, Hub, str, str, dict[str, str]], Awaitable[Response]]
     Handler = Callable[..., Awaitable[Response]]
 
-    from .guarded import Guard
+    from typing import Unpack
+
+    from .fleet import Host
 
 MAX_AGE_MS = 86400000
-SHOWN = 12  # names in a message; there may be hundreds
 
 
 def peer(request: Request) -> str:
@@ -58,9 +59,6 @@ class Routes:
         version: Shown in `/status`.
         clock: For `uptime_s`.
         notes: Returns what else `/status` shows beside the cameras.
-        changed: Called with the camera's name, the changes and the peer after each change of settings.
-        guard: Says who sees what; None: everybody sees everything.
-        hint: What the page says while there is no camera.
     """
 
     def __init__(
@@ -70,23 +68,24 @@ class Routes:
         version: str = "",
         clock: "Clock" = CLOCK,
         notes: "Callable[[], dict[str, object]]" = dict,
-        changed: "Callable[[str, dict[str, object], str], None] | None" = None,
-        guard: "Guard | None" = None,
-        hint: str = "",
     ) -> None:
-        self.hint = hint
         self.cameras = cameras
-        self._guard = guard
         self._stream = stream
         self._version = version
         self._notes = notes
-        self._changed = changed
         self._clock = clock
         self._began_us = clock.now_us()
 
     def seen(self, request: Request) -> "list[Camera]":
         """Return the cameras that a request may see."""
-        return self.cameras if self._guard is None else self._guard.seen(request, self.cameras)
+        return self.cameras
+
+    def shown(self, request: Request, status: "dict[str, object]") -> "dict[str, object]":
+        """Return what a request may see of `/status`."""
+        return status
+
+    def changed(self, request: Request, camera: Camera, changes: "dict[str, object]") -> None:
+        """Note that somebody has changed a camera's settings."""
 
     def find(self, request: Request, name: "str | None") -> "Camera | None":
         """Return the camera of this name, the first one for None, or None; of those that the request may see."""
@@ -155,7 +154,7 @@ class Routes:
         uptime_s = round((self._clock.now_us() - self._began_us) / 1000000, 1)
         body: "dict[str, object]" = {"version": self._version, "uptime_s": uptime_s, "cameras": shown}
         body.update(self._notes())
-        return reply(body if self._guard is None else self._guard.shown(request, body))
+        return reply(self.shown(request, body))
 
     async def config(self, request: Request, name: "str | None" = None) -> Response:
         """Answer `/config`: GET shows, POST changes all that is asked or nothing."""
@@ -166,8 +165,7 @@ class Routes:
             if request.method == "POST":
                 changes = _changes(request)
                 await camera.configure(changes)
-                if self._changed is not None:
-                    self._changed(camera.name, changes, peer(request))
+                self.changed(request, camera, changes)
             return reply(await camera.settings())
         except ConfigError as error:
             return reply({"error": str(error), "key": error.key, "allowed": error.allowed}, 400)
@@ -178,12 +176,7 @@ class Routes:
 
     def no_camera(self, request: Request, name: "str | None") -> Response:
         """Return the answer for a camera that is not there."""
-        seen = self.seen(request)
-        if not seen:
-            return fault(404, "there is no camera")
-        shown = ", ".join([camera.name for camera in seen[:SHOWN]])
-        more = len(seen) - SHOWN
-        return fault(404, f"no camera {name}: there is {shown}" + (f", and {more} more" if more > 0 else ""))
+        return fault(404, "there is no camera")
 
 
 def reply(body: "dict[str, object]", status: int = 200, more: "dict[str, str] | None" = None) -> Response:
@@ -220,10 +213,7 @@ def make_app(
     named: bool = True,
     whole: bool = True,
     notes: "Callable[[], dict[str, object]]" = dict,
-    metrics: "Callable[[str], tuple[bytes, str]] | None" = None,
-    changed: "Callable[[str, dict[str, object], str], None] | None" = None,
-    guard: "Guard | None" = None,
-    hint: str = "",
+    **host: "Unpack[Host]",
 ) -> Microdot:
     """Return the app that serves these cameras.
 
@@ -235,17 +225,15 @@ def make_app(
         whole: Whether there are the routes that a cam does without (each costs it RAM): `/stream`, `/snapshot`, and
             the page's single files.
         notes: See Routes.
-        metrics: Returns the body and the Content-Type of `/metrics`, for what the client accepts; None: there is no such route.
-        changed: See Routes.
-        hint: See Routes.
-        guard: Asked before each route; see guarded.py.
+        host: See fleet.Host; only where `named` is true.
     """
     app = Microdot()
-    if guard is not None:
-        from .guarded import guarded_stream  # only now: a cam has none
+    host_routes = None
+    if named:
+        from . import fleet  # only now: a cam has one camera, and no RAM to spare
 
-        stream = guarded_stream(guard, stream)
-    routes = Routes(cameras, stream, version, notes=notes, changed=changed, guard=guard, hint=hint)
+        host_routes = fleet.HostRoutes(cameras, stream, version, notes, host)
+    routes = host_routes or Routes(cameras, stream, version, notes=notes)
     for prefix in ("", "/cams/<name>") if named else ("",):
         app.get(prefix + "/")(routes.index)
         for path in ("/stream.jpg", "/stream") if whole else ("/stream.jpg",):
@@ -258,16 +246,10 @@ def make_app(
             app.get(prefix + "/" + file)(_asset_handler(routes, file))
     if whole:
         app.get("/favicon.ico")(_asset_handler(routes, "icon.svg"))  # browsers ask for it on every other page
-    if named:
-        from .fleet import add_routes  # only now: a cam has one camera, and no RAM to spare
-
-        add_routes(app, routes, metrics)
     _add_faults(app)
     app.options_handler = _options_handler(app)
-    if guard is not None:
-        from .guarded import add_guard
-
-        add_guard(app, guard)
+    if host_routes is not None:
+        fleet.add_routes(app, host_routes)
     return app
 
 
