@@ -27,7 +27,7 @@ _REASONS = {
 # All there are: counters that are there from the beginning, at 0, are counters whose first step is seen.
 REASONS = (
     *_REASONS.values(), "not_tls", "handshake", "connections", "viewers", "per_address", "in_flight", "descriptors", "stalled",
-    "viewer_input",
+    "viewer_input", "revoked",
 )  # fmt: skip
 
 
