@@ -41,6 +41,7 @@ MAX_ASKERS = 64
 MAX_TASKS = 8  # snapshots and settings
 COMPLAIN_US = 1000000
 
+REFUSALS = "-"  # their row in `Replies`; nobody who asks can have this name
 KINDS = ("frame", "snapshot", "status", settings.KIND)
 
 
@@ -321,7 +322,7 @@ class Answers:
 
     def _dismiss(self, query: Any, refusal: bytes = b"") -> None:
         """End a query, in a thread; with the network closed, it has ended."""
-        self._network.replies.send("", lambda: _end(query, refusal))
+        self._network.replies.send(REFUSALS, lambda: _end(query, refusal))
 
     def _complain(self, what: str) -> None:
         """Log, once a second at most; the counters are exact."""

@@ -34,7 +34,7 @@ class Replies:
         """Have a reply sent when it is its turn; return False where the network is closed. For any thread.
 
         Args:
-            to: Who gets it; "": somebody without a name, or a refusal.
+            to: Whose row it goes into.
             work: Sends it, in a thread; it may block. It is not called if the network is closed before its turn.
         """
         with self._lock:
