@@ -119,9 +119,8 @@ async def main():
     global link, server
     say_what_is_wrong()
     gc.collect()
-    gc.threshold(
-        (gc.mem_alloc() + gc.mem_free()) // 128
-    )  # seldom, it leaves the heap in pieces: 2 KB more are needed at 32
+    # Often: garbage that lies about for longer leaves the heap in pieces, and 2 KB more of it are needed with 32 here.
+    gc.threshold((gc.mem_alloc() + gc.mem_free()) // 128)
     if settings["ethernet"] or settings["ssid"]:
         from link import Link
 
