@@ -9,6 +9,7 @@ STRIPS = (
     ("threads", "threads", 1, "#7c3aed"),
     ("viewers", "viewers", 1, "#64748b"),
     ("age, ms", "age_ms", 1, "#c2410c"),
+    ("this test's own delay, ms", "late_ms", 1, "#a16207"),
 )
 
 

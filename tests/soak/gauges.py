@@ -21,6 +21,7 @@ class Sample(NamedTuple):
     threads: int
     viewers: int
     age_ms: float  # of the steady viewer's picture, capture to here
+    late_ms: float = 0.0  # how late this program itself woke: what is as late then is the machine's fault
 
 
 def look(pid: int) -> tuple[int, int, int]:

@@ -44,9 +44,10 @@ async def _watch_gauges(pid: int, port: int, steady: Steady, until: asyncio.Even
     samples = []
     began = time.monotonic()
     pause_s = 1 if LONG else 0.25
+    late_ms = 0.0
     while not until.is_set():
         viewers = await asyncio.to_thread(_viewers, port)
-        samples.append(Sample(time.monotonic() - began, *look(pid), viewers, steady.age_ms))
+        samples.append(Sample(time.monotonic() - began, *look(pid), viewers, steady.age_ms, late_ms))
         if sys.stderr.isatty() and len(samples) % 10 == 0:
             last = samples[-1]
             print(
@@ -54,7 +55,9 @@ async def _watch_gauges(pid: int, port: int, steady: Steady, until: asyncio.Even
                 f"{last.descriptors:4} descriptors  {last.viewers:3} viewers  {last.age_ms:5.0f} ms",
                 end="", file=sys.stderr, flush=True,
             )  # fmt: skip
+        asleep = time.monotonic()
         await asyncio.sleep(pause_s)
+        late_ms = (time.monotonic() - asleep - pause_s) * 1000
     return samples
 
 

@@ -25,11 +25,11 @@ def test_growth_compares_the_second_fifth_with_the_last() -> None:
 
 def test_the_chart_has_a_strip_for_each_gauge() -> None:
     text = svg(samples([MEGABYTE, 2 * MEGABYTE]), "two looks")
-    assert text.count("<polyline") == 5
+    assert text.count("<polyline") == 6
     assert "two looks" in text
 
 
 def test_the_summary_has_every_gauge() -> None:
     found = summary(samples([1, 2, 3, 9, 4]))
     assert found["memory_bytes"] == {"early": 2.0, "late": 4.0, "highest": 9.0}
-    assert list(found) == ["memory_bytes", "descriptors", "threads", "viewers", "age_ms"]
+    assert list(found) == ["memory_bytes", "descriptors", "threads", "viewers", "age_ms", "late_ms"]
