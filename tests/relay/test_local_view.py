@@ -6,6 +6,7 @@ import pytest
 from manyeyes.aio.compat import CLOCK
 from manyeyes.core.errors import ManyeyesError
 from manyeyes.relay import local_feed, local_view
+from manyeyes.relay.local_feed import LocalFeed
 from manyeyes.relay.local_view import ENDED
 from manyeyes.testing import FakeSource, fake_jpeg
 from tests.relay.machines import camera_of, run, until
@@ -59,6 +60,32 @@ def test_cameras_come_and_go_with_the_list(tmp_path, monkeypatch):
             await late.aclose()
 
     run(main)
+
+
+def test_a_list_that_does_not_get_through_is_told_again(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(local_feed, "BEAT_S", 0.01)
+    real, stuck = LocalFeed._tell, []
+
+    async def tell(self):
+        if stuck:
+            stuck.append(True)
+            raise ManyeyesError("relay: no room")
+        await real(self)
+
+    monkeypatch.setattr(LocalFeed, "_tell", tell)
+
+    async def main():
+        async with capturing(tmp_path, (FakeSource(clock=CLOCK), "front")) as cameras, Worker(tmp_path) as one:
+            await one.view.known.wait()
+            stuck.append(True)
+            cameras.append(camera_of(FakeSource(clock=CLOCK), "late"))
+            await until(lambda: len(stuck) > 3, "it goes on trying")
+            assert list(one.cameras) == ["front"]
+            stuck.clear()
+            await until(lambda: list(one.cameras) == ["front", "late"])
+
+    run(main)
+    assert "the workers are not told of the cameras: relay: no room" in caplog.text
 
 
 def test_a_capture_process_that_ends_is_seen_and_so_is_the_next_one(tmp_path):

@@ -231,14 +231,20 @@ class LocalFeed:
 
     async def _beat(self) -> None:
         """Tell the list of cameras again and again: who comes late, or missed one, has it with the next."""
-        session = self._network.session
         while True:
-            up_s = (self._clock.now_us() - self._began_us) // 1000000
-            names = list(self._feeds)
-            told = json.dumps({"epoch": self._epoch, "up_s": up_s, "cameras": names}).encode()
-            await self._network.run(lambda: session.put(member_key(CAPTURE, "cameras"), told, express=True))  # noqa: B023
+            try:
+                await self._follow()
+                await self._tell()
+            except ManyeyesError as error:
+                # Whatever it is, the next beat may get through, and a capture process without one is no use.
+                log.warning("the workers are not told of the cameras: %s", error)
             await asyncio.sleep(BEAT_S)
-            await self._follow()
+
+    async def _tell(self) -> None:
+        session = self._network.session
+        up_s = (self._clock.now_us() - self._began_us) // 1000000
+        told = json.dumps({"epoch": self._epoch, "up_s": up_s, "cameras": list(self._feeds)}).encode()
+        await self._network.run(lambda: session.put(member_key(CAPTURE, "cameras"), told, express=True))
 
     async def _follow(self) -> None:
         """Feed the cameras that are there now, and no others."""
