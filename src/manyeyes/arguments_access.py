@@ -15,7 +15,7 @@ that runs takes the change over at once, streams that are open included.
 PASSWD_EXAMPLES = """\
 examples:
   manyeyes passwd users.toml anna --role admin
-  manyeyes passwd users.toml guest --camera front --camera yard
+  manyeyes passwd users.toml guest --camera front --camera yard --for 7d
   manyeyes passwd users.toml grafana --token    for a program; it is shown once
   manyeyes passwd users.toml guest              another password; ends what they had open
   manyeyes passwd users.toml guest --delete
@@ -50,6 +50,8 @@ def build_passwd_parser() -> Parser:
         "--camera", action="append", metavar="NAME", dest="cameras", help="only this one; may be given again"
     )
     passwd.add_argument("--all-cameras", action="store_const", const=[], dest="cameras", help="every camera")
+    passwd.add_argument("--for", metavar="TIME", dest="duration",
+                        help="only for so long from now: 90s, 30m, 1h, 7d; or ever (default)")  # fmt: skip
     passwd.add_argument(
         "--token", action="store_true", help="make a token for `Authorization: Bearer ...`, and print it"
     )

@@ -97,6 +97,17 @@ def test_interrupted(path, typed, monkeypatch):
         edit(path, "anna")
 
 
+def test_for_a_while(path, typed):
+    typed("correct horse\n")
+    edit(path, "guest", "--camera", "front")
+    typed("")
+    [line] = passwd(parse_passwd(["passwd", path, "guest", "--for", "7d"]), CHEAP, lambda: 1800813600.5)
+    assert line == f"{path}: guest has the role view, camera front, a password, until 2027-01-31T18:00:00Z"
+    assert "until" not in edit(path, "guest", "--for", "ever")[0]
+    with pytest.raises(ConfigError, match="--for soon"):
+        edit(path, "guest", "--for", "soon")
+
+
 def test_deleted(path, typed):
     typed("correct horse\n")
     edit(path, "anna")

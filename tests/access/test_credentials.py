@@ -53,8 +53,9 @@ def test_what_each_kind_grants(tmp_path):
         lambda users: editing.changed(users, "operator", role="view"),
         lambda users: editing.changed(users, "operator", cameras=["front"]),
         lambda users: editing.changed(users, "operator", password=passwords.make("another horse", CHEAP)),
+        lambda users: editing.changed(users, "operator", until_s=1),
     ],
-    ids=["deleted", "role", "cameras", "password"],
+    ids=["deleted", "role", "cameras", "password", "time"],
 )
 def test_a_change_of_the_user_ends_what_was_granted(tmp_path, change):
     async def main(house):

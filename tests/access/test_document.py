@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_its_commands(tmp_path, monkeypatch, capsys):
     require(shutil.which("curl"), "there is no curl")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(passwords.make, "__defaults__", (CHEAP,))
-    monkeypatch.setattr("manyeyes.access.command.passwd.__defaults__", (CHEAP,))
+    monkeypatch.setattr("manyeyes.access.command.passwd.__defaults__", (CHEAP, time.time))
     token, url, seen = "", "", set()
     commands = lines()
     for words in commands:

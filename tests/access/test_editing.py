@@ -18,6 +18,14 @@ def test_what_is_written_is_what_is_read():
     assert parse(dump(NOBODY), "f") == NOBODY
 
 
+def test_a_time_is_written_as_it_is_read():
+    users = changed(NOBODY, "guest", until_s=1801418400)
+    assert "until = 2027-01-31T18:00:00Z\n" in dump(users)
+    assert parse(dump(users), "f") == users
+    assert changed(users, "guest", "control").by_name["guest"].until_s == 1801418400
+    assert changed(users, "guest", until_s=0).by_name["guest"].until_s is None
+
+
 def test_a_new_user_may_look_at_all_cameras():
     assert changed(NOBODY, "anna", password="p").by_name == {"anna": User("anna", "view", "p")}
 

@@ -38,6 +38,8 @@ def test_what_a_file_says():
         (KEY + "user = 5", ("user:", "link_key")),
         (KEY + '[users."a b"]\n', ("'a b'",)),
         (KEY + "[users]\nanna = 5\n", ("users.anna", "table")),
+        (KEY + "[users.anna]\nuntil = 2027-01-31\n", ("users.anna.until", "zone")),
+        (KEY + "[users.anna]\nuntil = 2027-01-31T18:00:00\n", ("users.anna.until", "zone")),
         (KEY + '[users.anna]\nrole = "root"\n', ("users.anna.role", "view, control, admin")),
         (KEY + "[users.anna]\nrole = 5\n", ("users.anna.role", "text")),
         (KEY + "[users.anna]\npassword = 5\n", ("users.anna.password", "text")),
@@ -88,6 +90,23 @@ def test_a_change_is_seen_at_the_next_look(tmp_path):
     editing.save(path, editing.without(everybody(), "boss"))
     clock.advance(LOOK_US)
     assert "boss" not in file.now().by_name
+
+
+def test_a_user_whose_time_is_up_is_gone_and_it_is_said_once(tmp_path, caplog):
+    clock = FakeClock(wall_us=1795000000_000000)  # 11:06:40
+    lines = (
+        "[users.anna]\n[users.guest]\nuntil = 2026-11-18T12:06:40Z\n[users.late]\nuntil = 2020-01-01T00:00:00+01:00\n"
+    )
+    file = UsersFile(write(tmp_path / "u", KEY + lines), clock)
+    present = file.now()
+    assert list(present.by_name) == ["anna", "guest"]
+    clock.advance(3600_000000 - LOOK_US)
+    assert file.now() is present, "what follows from it is kept"
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            clock.advance(LOOK_US)
+            assert list(file.now().by_name) == ["anna"]
+    assert [record.message for record in caplog.records] == ["guest: the user's time is up"]
 
 
 def test_a_file_that_breaks_is_reported_once_and_changes_nothing(tmp_path, caplog):

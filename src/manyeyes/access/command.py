@@ -14,23 +14,33 @@ from .credentials import make_link, may_share
 from .links import parse_duration
 from .users import User, Users, read
 
+EVER = "ever"
 
-def passwd(asked: argparse.Namespace, cost: tuple[int, int, int] = passwords.COST) -> list[str]:
+
+def passwd(
+    asked: argparse.Namespace,
+    cost: tuple[int, int, int] = passwords.COST,
+    now: Callable[[], float] = time.time,
+) -> list[str]:
     """Edit the file of users; return the lines to print.
 
     Args:
-        asked: The command line: file, user, role, cameras, token, no_tokens, delete.
+        asked: The command line: file, user, role, cameras, duration, token, no_tokens, delete.
         cost: Of the password's hash.
+        now: Returns Unix time.
 
     Raises:
         ConfigError: If something cannot be; the file is as it was.
     """
     path, name = asked.file, asked.user
-    password = None
+    password = until_s = None
+    if asked.duration is not None:
+        until_s = 0 if asked.duration == EVER else int(now()) + parse_duration(asked.duration)
     before = editing.load(path)
     if not asked.delete:
         editing.changed(before, name, asked.role, asked.cameras)  # its mistakes before a password is typed in
-        nothing_else = asked.role is None and asked.cameras is None and not (asked.token or asked.no_tokens)
+        given = (asked.role, asked.cameras, asked.duration)
+        nothing_else = given == (None, None, None) and not (asked.token or asked.no_tokens)
         if nothing_else or (name not in before.by_name and not asked.token):
             password = passwords.make(_ask(name), cost)
     with editing.locked(path):
@@ -41,7 +51,7 @@ def passwd(asked: argparse.Namespace, cost: tuple[int, int, int] = passwords.COS
         else:
             if asked.no_tokens:
                 users = editing.without_tokens(users, name)
-            users = editing.changed(users, name, asked.role, asked.cameras, password, token)
+            users = editing.changed(users, name, asked.role, asked.cameras, password, token, until_s)
         editing.save(path, users)
     if asked.delete:
         return [f"{name} is gone from {path}"]
@@ -54,7 +64,10 @@ def _about(path: str, user: User) -> str:
         *(["a password"] if user.password else []),
         *([f"{len(user.tokens)} token{'s' if len(user.tokens) > 1 else ''}"] if user.tokens else []),
     ]
-    return f"{path}: {user.name} has the role {user.role}, {cameras}, {' and '.join(ways) or 'no way to sign in'}"
+    until = f", until {editing.shown_time(user.until_s)}" if user.until_s is not None else ""
+    return (
+        f"{path}: {user.name} has the role {user.role}, {cameras}, {' and '.join(ways) or 'no way to sign in'}{until}"
+    )
 
 
 def _ask(name: str) -> str:
@@ -92,7 +105,7 @@ def link(
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
         raise ConfigError(f"--url {url}: expected http://HOST:PORT", "url", url, "http://HOST:PORT")
     for_s = parse_duration(duration)
-    users = read(path)
+    users = read(path).at(int(now()))
     key = make_link(users, _giver(users, camera, name), camera, int(now()) + for_s)
     return f"{url.rstrip('/')}/cams/{camera}/?key={key}"
 

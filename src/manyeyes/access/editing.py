@@ -7,6 +7,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from ..core.errors import ConfigError
 from ..core.names import NAME_RULE, is_name
@@ -31,7 +32,14 @@ def dump(users: Users) -> str:
             lines.append(f"cameras = {json.dumps(user.cameras)}")  # strings and lists are written as in TOML
         if user.tokens:
             lines.append(f"tokens = {json.dumps(user.tokens)}")
+        if user.until_s is not None:
+            lines.append(f"until = {shown_time(user.until_s)}")
     return "\n".join(lines) + "\n"
+
+
+def shown_time(unix_s: int) -> str:
+    """Return a time as people and TOML write it."""
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def changed(
@@ -41,6 +49,7 @@ def changed(
     cameras: list[str] | None = None,
     password: str | None = None,
     token: str | None = None,
+    until_s: int | None = None,
 ) -> Users:
     """Return the users with one of them changed, or added.
 
@@ -51,6 +60,7 @@ def changed(
         cameras: Which they may see; an empty list: all; None: as it is.
         password: What `passwords.make()` made of it; None: as it is.
         token: One more token.
+        until_s: Unix time from which on there is no such user; 0: for ever; None: as it is.
 
     Raises:
         ConfigError: If the name, the role or a camera's name cannot be.
@@ -69,6 +79,7 @@ def changed(
         old.password if password is None else password,
         old.cameras if cameras is None else tuple(cameras) or None,
         old.tokens if token is None else (*old.tokens, token_hash(token)),
+        old.until_s if until_s is None else until_s or None,
     )
     return Users(users.key, {**users.by_name, name: new})
 

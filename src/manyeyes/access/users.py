@@ -7,6 +7,7 @@
     password = "scrypt$..."        none: tokens only
     cameras = ["front"]            all cameras, where this line is missing
     tokens = ["..."]               SHA-256 of each: tokens are random, so they need no slow hash
+    until = 2027-01-31T18:00:00Z   from then on there is no such user; for ever, where this line is missing
 
 Secrets are in there, so others may not read it. A file that breaks while the server runs is reported once and the
 users stay as they were: a slip in an editor locks nobody out, and lets nobody in.
@@ -20,6 +21,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,6 +49,7 @@ class User(NamedTuple):
         password: What `passwords.make()` made of it; "" for none.
         cameras: The names of those that they may see; None: all.
         tokens: The `token_hash()` of each of their tokens.
+        until_s: Unix time from which on there is no such user; None: for ever.
     """
 
     name: str
@@ -54,6 +57,7 @@ class User(NamedTuple):
     password: str = ""
     cameras: tuple[str, ...] | None = None
     tokens: tuple[str, ...] = ()
+    until_s: int | None = None
 
 
 class Users(NamedTuple):
@@ -67,7 +71,12 @@ class Users(NamedTuple):
 
         It stands in links, so it tells nothing to whoever has not the key.
         """
-        return _generation(self.key, user._replace(tokens=()))
+        return _generation(self.key, user._replace(tokens=(), until_s=None))
+
+    def at(self, now_s: int) -> "Users":
+        """Return those who are there at this Unix time; these very users where nobody's time is up."""
+        left = {name: user for name, user in self.by_name.items() if user.until_s is None or now_s < user.until_s}
+        return self if len(left) == len(self.by_name) else self._replace(by_name=left)
 
     def find_generation(self, generation: str) -> User | None:
         """Return the user who has this generation now."""
@@ -132,8 +141,11 @@ def _user(name: str, table: Any, path: str) -> User:
             right, expected = isinstance(value, str), "text"
         elif key in ("cameras", "tokens"):
             right, expected = isinstance(value, list) and all(isinstance(one, str) for one in value), "a list of text"
+        elif key == "until":
+            right = isinstance(value, datetime) and value.tzinfo is not None
+            expected = "a date, a time and a zone, as 2027-01-31T18:00:00Z"
         else:
-            right, expected = False, "role, password, cameras, tokens"
+            right, expected = False, "role, password, cameras, tokens, until"
         if not right:
             raise _wrong(path, f"{where}.{key}: expected {expected}")
     role = table.get("role", VIEW)
@@ -145,7 +157,9 @@ def _user(name: str, table: Any, path: str) -> User:
         raise _wrong(path, f"{where}.password: expected what `manyeyes passwd` makes of one")
     if not all(map(_TOKEN.match, tokens)):
         raise _wrong(path, f"{where}.tokens: expected what `manyeyes passwd --token` makes of them")
-    return User(name, role, password, None if cameras is None else tuple(cameras), tuple(tokens))
+    until = table.get("until")
+    until_s = int(until.timestamp()) if until is not None else None
+    return User(name, role, password, None if cameras is None else tuple(cameras), tuple(tokens), until_s)
 
 
 def _wrong(path: str, message: str) -> ConfigError:
@@ -186,12 +200,15 @@ class UsersFile:
         self._path = path
         self._clock = clock
         self._mark = self._look()
-        self._users = read(path)
+        self._users = read(path).at(clock.wall_us() // 1000000)
         self._problem = ""
         self._looked_us = clock.now_us()
 
     def now(self) -> Users:
-        """Return the users; a file that changed is read again, and one that broke is left alone."""
+        """Return the users; a file that changed is read again, and one that broke is left alone.
+
+        It is another object when anything has changed, so whoever keeps what follows from it can tell.
+        """
         now_us = self._clock.now_us()
         if now_us - self._looked_us < LOOK_US:
             return self._users
@@ -210,6 +227,9 @@ class UsersFile:
                 if str(error) != self._problem:
                     self._problem = str(error)
                     event("users_broken", f"{error}; the users stay as they were", logging.ERROR)
+        before, self._users = self._users, self._users.at(self._clock.wall_us() // 1000000)
+        for name in sorted(before.by_name.keys() - self._users.by_name.keys()):
+            event("user_expired", f"{name}: the user's time is up", user=name)
         return self._users
 
     def _look(self) -> tuple[int, ...]:
