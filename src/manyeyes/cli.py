@@ -112,7 +112,8 @@ def _config(parsed: argparse.Namespace) -> int:
 def _run(parsed: argparse.Namespace) -> int:
     from .commands import default_source, run_script
 
-    source = parsed.source or default_source(RUN_SOURCE)
+    # Told with -v only: a script's stderr is its own.
+    source = parsed.source or default_source(RUN_SOURCE, log.debug)
     return run_script(parsed.script, parsed.arguments, source, parsed.port, parsed.open, _say)
 
 
