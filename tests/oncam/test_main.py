@@ -15,13 +15,20 @@ pytestmark = pytest.mark.micropython
 
 
 def test_ctrl_c_ends_it() -> None:
-    with Cam() as cam, Viewer(cam) as viewer:
-        viewer.head()
-        viewer.part()
-        assert cam.stop() == 0
-        viewer.rest()
-        assert cam.log.endswith("manyeyes: stopped\n")
-        assert "Traceback" not in cam.log
+    for _ in range(10):
+        with Cam() as cam, Viewer(cam) as viewer:
+            viewer.head()
+            viewer.part()
+            code = cam.stop()
+            viewer.rest()
+            log = cam.log
+        # A signal in the middle of a garbage collection leaves a PC's MicroPython without a heap. A board looks for
+        # Ctrl-C between two steps of the program only.
+        if "heap is locked" not in log:
+            break
+    assert code == 0
+    assert log.endswith("manyeyes: stopped\n")
+    assert "Traceback" not in log
 
 
 def test_importing_it_starts_nothing_and_gives_the_pages_names() -> None:
