@@ -1,6 +1,5 @@
 import asyncio
 import ssl
-import subprocess
 
 import pytest
 
@@ -15,7 +14,7 @@ from manyeyes.core.errors import (
 from manyeyes.sources import _http_client
 from manyeyes.sources._http_client import HttpClient
 from manyeyes.sources._http_url import parse_address
-from tests.conftest import require
+from tests.delivery.certificates import Pair
 from tests.sources.fake_camera import FakeCamera, says
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 5\r\n\r\nhello"
@@ -299,43 +298,14 @@ def test_credentials_never_go_to_another_host():
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate of nobody's for localhost, with its key, in one file."""
-    path = tmp_path_factory.mktemp("tls") / "cert.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    command += [
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost,IP:127.0.0.1",
-        "-keyout",
-        str(path),
-        "-out",
-        "-",
-    ]
-    try:
-        made = subprocess.run(command, capture_output=True, check=True)
-    except OSError:
-        require(False, "there is no openssl")
-        raise
-    path.write_bytes(path.read_bytes() + made.stdout)
-    return path
+    """A certificate of nobody's for localhost, with its key."""
+    return Pair(tmp_path_factory.mktemp("tls"), "localhost")
 
 
 def test_certificates_are_checked_unless_told_otherwise(certificate, monkeypatch):
     async def main():
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(certificate)
+        tls.load_cert_chain(certificate.cert, certificate.key)
         async with FakeCamera(says(OK, close=False), tls=tls) as camera:
             strict = HttpClient(parse_address(camera.url))
             with pytest.raises(SourceUnsupported, match=r"certificate is not trusted: .*#insecure=1"):
@@ -346,7 +316,7 @@ def test_certificates_are_checked_unless_told_otherwise(certificate, monkeypatch
             for _ in range(2):
                 assert await (await lax.get()).read_all(99) == b"hello"
             await lax.close()
-            monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+            monkeypatch.setenv("SSL_CERT_FILE", certificate.cert)
             trusting = HttpClient(parse_address(camera.url))
             assert await (await trusting.get()).read_all(99) == b"hello"
             await trusting.close()
