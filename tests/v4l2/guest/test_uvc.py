@@ -5,6 +5,7 @@ The camera is a process (usbip_camera.py); its frames are files, each one known 
 
 import contextlib
 import os
+import random
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.v4l2.guest.usb import Usb
 from tests.v4l2.guest.watching import Picture, Serving
 
 FRAMES = 6
+ORDERS = 16  # of the kinds of broken frames
 ROUNDS = max(20, int(os.environ.get("MANYEYES_ROUNDS", "20")) // 10)  # a replug takes 5 s: `make soak-cameras` has more
 LINK = Path("/dev/v4l/by-id/usb-Manyeyes_Test_camera_0001-video-index0")  # as udev makes it; the guest has none
 SOS, DHT = b"\xff\xda", b"\xff\xc4"
@@ -84,21 +86,27 @@ def test_quirks(server: Serving, tmp_path: Path) -> None:
     bare = without_huffman_tables(JPEGS[1])
     assert DHT in JPEGS[1]
     assert DHT not in bare
-    frames = {
-        "00.jpg": JPEGS[0],
-        "01-bare.jpg": bare,
-        "02-cut.jpg": JPEGS[2][: len(JPEGS[2]) // 2],
-        "03-nothing.jpg": b"",
-        "04-padded.jpg": JPEGS[3] + bytes(1000),
-        "05-no-end.jpg": JPEGS[4][:-2],
-        "06-noise.jpg": b"no JPEG at all " * 50,
-        "07.error": numbered(FRAMES, 640, 480),  # whole, but the camera says that it is not
-        "08-bare-and-padded.jpg": without_huffman_tables(JPEGS[5]) + bytes(3),
-    }
+    kinds = [
+        ("whole.jpg", JPEGS[0]),
+        ("bare.jpg", bare),
+        ("cut.jpg", JPEGS[2][: len(JPEGS[2]) // 2]),
+        ("nothing.jpg", b""),
+        ("padded.jpg", JPEGS[3] + bytes(1000)),
+        ("no-end.jpg", JPEGS[4][:-2]),
+        ("noise.jpg", b"no JPEG at all " * 50),
+        ("said-to-be-bad.error", numbered(FRAMES, 640, 480)),  # whole, but the camera says that it is not
+        ("bare-and-padded.jpg", without_huffman_tables(JPEGS[5]) + bytes(3)),
+    ]
+    # Never in the same order: one kind every nine frames would always be the one that the limit of 10 fps leaves out.
+    order = random.Random(1)
+    frames: dict[str, bytes] = {}
+    for _ in range(ORDERS):
+        order.shuffle(kinds)
+        frames |= {f"{len(frames) + place:03}-{name}": data for place, (name, data) in enumerate(kinds)}
     with Usb(folder(tmp_path / "quirks", frames), "--fps", "20"), server.viewer() as viewer:
         before = server.camera()["bad_frames"]
         seen: list[Picture] = []
-        # Which frames a slow reader gets is chance: until each good one has come, and many besides.
+        # Which frames a slow reader gets is chance: until each good kind has come, and many besides.
         viewer.wait_for(
             "every kind, often",
             lambda picture: seen.append(picture) or (len(seen) >= 40 and len({one.jpeg for one in seen}) >= 4),
