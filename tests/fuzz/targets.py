@@ -1,7 +1,7 @@
 """What is fuzzed: bytes go in, and what may never happen is asserted. `fuzz.py` looks for such bytes, `test_corpus.py` replays.
 
-- request: everything between a socket and the app: reading heads and bodies, forwarded headers, the base path, routes,
-  answers. Each byte that comes out belongs to a well-formed answer, and no answer is a 500.
+- request: everything between a socket and the app: reading heads and bodies, forwarded headers, the base path, who may,
+  routes, answers. Each byte that comes out belongs to a well-formed answer, and no answer is a 500.
 - parsers: JPEGs, multipart streams whole and in pieces, envelopes, addresses of clients: a result, or the error that
   is documented.
 """
@@ -10,9 +10,14 @@ import asyncio
 import contextlib
 import logging
 import socket
+import tempfile
+from pathlib import Path
 
 from microdot.microdot import NoCaseDict
 
+from manyeyes.access.guard import make_guard
+from manyeyes.access.origins import Origins
+from manyeyes.access.throttle import Throttle
 from manyeyes.aio import camera
 from manyeyes.aio.camera import Camera
 from manyeyes.aio.hub import Hub
@@ -28,7 +33,18 @@ from manyeyes.delivery.transport import Transport
 from manyeyes.testing import fake_jpeg
 from manyeyes.web.app import fault, make_app
 
-STATUSES = {200, 308, 400, 404, 405, 408, 413, 414, 431, 501, 503, 505}
+STATUSES = {200, 303, 308, 400, 401, 403, 404, 405, 408, 413, 414, 421, 431, 501, 503, 505}
+
+# boss has the password "correct horse", hashed cheaply; viewer the token "token of viewer". Fixed, so that kept links stay valid.
+USERS = """
+link_key = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
+[users.boss]
+role = "admin"
+password = "scrypt$16$8$1$AAAAAAAAAAAAAAAAAAAAAA==$JfCELMl7b1pl6MB8FZ/l9ZQijZnb3MKoEPvpzK+v+v4="
+[users.viewer]
+cameras = ["cam"]
+tokens = ["94577e48313d2c1452f5324f244ee5be47a3239850a903fa2f89200912a9f870"]
+"""
 
 
 class _Memory(Transport):
@@ -72,6 +88,11 @@ class Requests:
     def __init__(self) -> None:
         self._snapshot_us = camera.SNAPSHOT_TIMEOUT_US
         camera.SNAPSHOT_TIMEOUT_US = 100  # no frame will come
+        self._folder = tempfile.TemporaryDirectory()
+        path = Path(self._folder.name, "users.toml")
+        path.touch(0o600)
+        path.write_text(USERS)
+        self._guard = make_guard(str(path), Origins("h", (), ["https://friend.example"]), fault, lambda: ["cam"])
         self._runner = asyncio.Runner()
         self._runner.run(self._set_up())
         self._errors = _Errors()
@@ -86,10 +107,14 @@ class Requests:
             Service(app, fault, self._limits, proxies, base)
             for proxies, base in ((None, "/"), (Proxies(("192.0.2.0/24",)), "/"), (None, "/cams1/"))
         ]
+        app = make_app([Camera(self._hub)], stream, guard=self._guard)
+        self._guard.add_routes(app)
+        self._services.append(Service(app, self._guard.unread, self._limits))
 
     def __call__(self, data: bytes) -> None:
         """Send these bytes; the first two say how."""
-        self._runner.run(self._one(data[2:], data[0] % 3 if data else 0, data[1] if len(data) > 1 else 0))
+        self._guard._credentials.throttle = Throttle()  # each input is the first of its address
+        self._runner.run(self._one(data[2:], data[0] % 4 if data else 0, data[1] if len(data) > 1 else 0))
 
     async def _one(self, data: bytes, which: int, split: int) -> None:
         transport = _Memory(data, split)
@@ -106,8 +131,10 @@ class Requests:
         """Free everything, and put the time-out back."""
         camera.SNAPSHOT_TIMEOUT_US = self._snapshot_us
         logging.getLogger("manyeyes").removeHandler(self._errors)
+        self._guard.close()
         self._hub.close()
         self._runner.close()
+        self._folder.cleanup()
 
 
 def check_answers(sent: bytes, streams: bool) -> None:
