@@ -5,6 +5,7 @@ import pytest
 
 from manyeyes.aio.hub import Hub
 from manyeyes.core.errors import RequestError
+from manyeyes.delivery import connection
 from manyeyes.delivery import limits as limits_module
 from manyeyes.delivery import viewers as viewers_module
 from manyeyes.delivery.limits import Limits, who
@@ -182,21 +183,25 @@ def test_viewers_that_stall_in_different_frames_hold_no_more_than_the_limit(monk
 
 
 def test_every_refusal_is_counted_by_its_reason(monkeypatch):
-    monkeypatch.setattr("manyeyes.delivery.connection.HEAD_S", 0.05)
     cases = {
         "malformed": b"nonsense\r\n\r\n",
-        "too_slow": b"GET / HT",
         "body_too_large": b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999\r\n\r\n",
         "request_line_too_long": b"a" * 9000,
         "head_too_large": b"GET / HTTP/1.1\r\nA: " + b"b" * 33000,
         "transfer_encoding": b"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
         "version": b"GET / HTTP/2.0\r\n\r\n",
+        "too_slow": b"GET / HT",
     }
 
     async def main():
         async with listening(Hub()) as listener:
-            for request in cases.values():
+            for reason, request in cases.items():
                 async with Client(listener) as client:
+                    # It is served already, so there is time until the next request begins.
+                    await client.send(GET % b"/healthz")
+                    await client.response()
+                    if reason == "too_slow":
+                        monkeypatch.setattr(connection, "HEAD_S", 0.05)
                     await client.send(request)
                     assert (await client.response())[1]["connection"] == "close"
             assert listener._limits.refused == dict.fromkeys(cases, 1)

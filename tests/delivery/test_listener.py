@@ -9,10 +9,12 @@ import pytest
 
 from manyeyes.aio.hub import Hub
 from manyeyes.delivery import listener as listener_module
+from manyeyes.delivery import transport
+from manyeyes.delivery import viewers as viewers_module
 from manyeyes.delivery.limits import Limits
 from manyeyes.delivery.sockets import bind
 from manyeyes.testing import SlowViewer, fake_jpeg
-from tests.delivery.wire import GET, Client, group_of, listening, until
+from tests.delivery.wire import GET, LIMIT_S, Client, group_of, listening, until
 
 
 def run(main):
@@ -59,7 +61,9 @@ def test_one_connection_too_many_is_told_so():
     run(main)
 
 
-def test_those_that_are_being_refused_take_no_place():
+def test_those_that_are_being_refused_take_no_place(monkeypatch):
+    monkeypatch.setattr(transport, "LINGERING_S", LIMIT_S)  # all of them linger until this test is through
+
     async def main():
         async with listening(Hub(), limits=Limits(1)) as listener:
             async with SlowViewer(*listener.address):
@@ -202,7 +206,7 @@ def test_the_viewers_of_a_hub_are_one_group():
     run(main)
 
 
-def test_the_end_closes_whatever_is_open(monkeypatch):
+def test_the_end_closes_whatever_is_open():
     async def main():
         hub = Hub()
         async with (
@@ -228,6 +232,8 @@ def test_the_end_closes_whatever_is_open(monkeypatch):
 
 
 def test_a_cancelled_end_frees_everything_all_the_same(monkeypatch):
+    monkeypatch.setattr(viewers_module, "DRAIN_S", LIMIT_S)  # it must not end by itself before
+
     async def main():
         hub = Hub()
         async with listening(hub) as listener, SlowViewer(*listener.address) as viewer:

@@ -96,7 +96,7 @@ def test_the_program_as_systemd_starts_it(tmp_path):
     start = "import os, runpy, sys; os.environ['LISTEN_PID'] = str(os.getpid()); sys.argv[0] = 'manyeyes'; runpy.run_module('manyeyes', run_name='__main__')"
     with systemd(path) as heard, bind("127.0.0.1", 0) as one, bind("127.0.0.1", 0) as two:
         words = [sys.executable, "-c", GIVE, str(one.fileno()), str(two.fileno()), "--", start, "serve", "test:"]
-        environment = {**os.environ, "LISTEN_FDS": "2", "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "100000"}
+        environment = {**os.environ, "LISTEN_FDS": "2", "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "4000000"}
         process = subprocess.Popen(
             words, pass_fds=[one.fileno(), two.fileno()], env=environment, stdout=subprocess.PIPE, text=True
         )

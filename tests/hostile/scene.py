@@ -107,16 +107,17 @@ class Scene:
 
     async def watch(self, finished: Callable[[], bool] = lambda: True) -> dict[str, float]:
         """Watch the viewer for FRAMES frames at least, and until something is finished."""
-        taken = (await self._status())["cameras"][0]["frames"]
         first = last = await self._ask("mark")
+        taken = (await self._status())["cameras"][0]["frames"]
         async with asyncio.timeout(LIMIT_S):
             while last["frames"] - first["frames"] < FRAMES or not finished():
                 await asyncio.sleep(0.02)
                 last = await self._ask("look")
-        got = last["frames"] - first["frames"]
         taken = (await self._status())["cameras"][0]["frames"] - taken
-        # Between the questions of the one and of the other, a few more may have been taken.
-        last.update(share=got / max(1, taken - 2), fps=got / (last["at_s"] - first["at_s"]))
+        last = await self._ask("look")
+        got = last["frames"] - first["frames"]
+        # The viewer's time is the longer one: what was taken between two questions is nobody's loss.
+        last.update(share=min(1, got / max(1, taken)), fps=got / (last["at_s"] - first["at_s"]))
         return last
 
     async def attacked(self, name: str, attack: Callable[["Scene"], Awaitable[None]]) -> dict[str, int]:

@@ -54,7 +54,9 @@ def test_frames_that_lie(tmp_path):
                     await one.say(sock, UPGRADE)
                     head = b""
                     while not head.endswith(b"\r\n\r\n"):
-                        head += await one.hear(sock, 1)
+                        byte = await one.hear(sock, 1)
+                        assert byte, f"it ended after {head!r}"
+                        head += byte
                     assert b" 101 " in head
                     await one.say(sock, lie)
                     one.done += 1
