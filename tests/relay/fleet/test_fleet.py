@@ -51,7 +51,8 @@ def test_a_link_carries_each_picture_once(fleet):
 def test_rounds_of_trouble(fleet):
     recoveries, ages = {event.__name__: [] for event in events.BREAKS}, []
     first_bytes = {}
-    for _ in range(ROUNDS):
+    for number in range(1, ROUNDS + 1):
+        print(f"round {number} of {ROUNDS}", flush=True)  # to be seen in `make soak-fleet`, which takes an hour
         for event in events.BREAKS:
             before = Held(fleet)
             event(fleet)
