@@ -63,6 +63,22 @@ def test_who_begins_to_watch_gets_the_newest_frame(tmp_path):
     run(main)
 
 
+def test_who_comes_back_gets_the_newest_frame_again(tmp_path):
+    async def main():
+        source = FakeSource(clock=CLOCK)
+        async with capturing(tmp_path, (source, "front")) as (camera,), Worker(tmp_path) as one:
+            await one.view.known.wait()
+            front = one.cameras["front"]
+            with contextlib.closing(camera.hub.subscribe()):  # somebody watches elsewhere
+                source.give(fake_jpeg(1))
+                for _ in range(2):
+                    with contextlib.closing(front.hub.subscribe()) as subscription:
+                        assert bytes((await after(subscription, lambda frame: True)).data) == fake_jpeg(1)
+                    await until(lambda: front._subscriber is None, "it wants no frames any more")
+
+    run(main)
+
+
 def test_what_is_asked_for_comes_from_the_camera(tmp_path):
     async def main():
         source = FakeSource(clock=CLOCK)

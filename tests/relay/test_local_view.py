@@ -1,18 +1,22 @@
 import asyncio
 import contextlib
+from types import SimpleNamespace
 
 import pytest
+import zenoh
 
 from manyeyes.aio.compat import CLOCK
 from manyeyes.core.errors import ManyeyesError
-from manyeyes.relay import local_feed, local_view
+from manyeyes.relay import local_feed, local_view, segments
+from manyeyes.relay.local_camera import FROZEN
 from manyeyes.relay.local_feed import LocalFeed
-from manyeyes.relay.local_view import ENDED
+from manyeyes.relay.local_view import ENDED, LocalView
 from manyeyes.testing import FakeSource, fake_jpeg
 from tests.relay.machines import camera_of, run, until
 from tests.relay.workers import Worker, after, capturing
 
 pytestmark = pytest.mark.usefixtures("one_shelf")
+GONE = SimpleNamespace(kind=zenoh.SampleKind.DELETE)
 
 
 def test_viewers_of_another_worker_are_told_of(tmp_path):
@@ -111,5 +115,29 @@ def test_a_capture_process_that_ends_is_seen_and_so_is_the_next_one(tmp_path):
                 assert bytes(frame.data) == fake_jpeg(2)
                 assert one.cameras["front"] is front
                 subscription.close()
+
+    run(main)
+
+
+def test_memory_is_emptied_only_when_its_maker_has_ended(tmp_path, monkeypatch):
+    """After a pause of the whole machine the connection is given up, and both sides live on."""
+    monkeypatch.setattr(local_feed, "BEAT_S", 0.01)
+    emptied, reasons = [], []
+    monkeypatch.setattr(segments, "empty", emptied.append)
+    lose = LocalView._lose
+    monkeypatch.setattr(LocalView, "_lose", lambda self, reason: (reasons.append(reason), lose(self, reason)))
+
+    async def main():
+        async with Worker(tmp_path) as one:
+            async with capturing(tmp_path, (FakeSource(clock=CLOCK), "front")):
+                await one.view.known.wait()
+                one.view._on_token(GONE)
+                await until(lambda: FROZEN in reasons)
+                assert (emptied, ENDED in reasons) == ([], False)
+                monkeypatch.setattr(local_view, "SILENCE_S", 0.2)
+            await until(lambda: ENDED in reasons)
+            assert emptied == [local_feed.POOL_BYTES]
+            await until(lambda: len(reasons) > reasons.index(ENDED) + 2, "it goes on being silent")
+            assert set(reasons[reasons.index(ENDED) :]) == {ENDED}, "and is known to have ended"
 
     run(main)

@@ -132,6 +132,7 @@ class WorkerCamera(Camera):
         subscriber, self._subscriber = self._subscriber, None
         await self._network.run(subscriber.undeclare)
         self._box.take()
+        self._seq = 0  # who comes next is to see the newest one, even if it is the one that was seen last
         self.hub.pause()
 
     def _receive(self, sample: zenoh.Sample) -> None:

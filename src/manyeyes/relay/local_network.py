@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -68,7 +69,22 @@ class LocalNetwork(Network):
         return config
 
     def _endpoint(self, member: int) -> str:
-        return f"unixsock-stream/{os.path.join(self._folder, f'{member}.sock')}"
+        return f"unixsock-stream/{self._path(member)}"
+
+    def _path(self, member: int) -> str:
+        return os.path.join(self._folder, f"{member}.sock")
+
+    def has(self, member: int) -> bool:
+        """Say whether a process is there, be it frozen: somebody listens at its socket."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)
+            try:
+                probe.connect(self._path(member))
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False
+            except OSError:  # it takes no more just now
+                pass
+        return True
 
     async def ask(self, key: str, payload: bytes = b"", limit_s: float = ASK_S) -> dict[int, bytes]:
         """Ask every process that answers at this key, and return what came, by process.

@@ -31,6 +31,8 @@ log = logging.getLogger("manyeyes")
 
 # Without a sign of life for this long the capture process counts as frozen.
 SILENCE_S = 6 * BEAT_S
+# How long its socket may outlive its connection where it has ended.
+END_TRIES, END_S = 50, 0.02
 # After a start of the capture process, a camera that it does not name may still be found again by it.
 GRACE_S = 10
 ENDED = "the capture process ended; it is started again"
@@ -131,19 +133,36 @@ class LocalView:
         self._told.set()
 
     async def _follow(self) -> None:
+        reason = FROZEN
         while True:
             try:
                 async with asyncio.timeout(SILENCE_S):
                     await self._told.wait()
             except TimeoutError:
-                self._lose(FROZEN)
+                self._lose(reason)
                 continue
             self._told.clear()
-            if self._list is None:
-                segments.empty(POOL_BYTES)  # at once: what is read from the next one is not to be emptied
-                self._lose(ENDED)
-            else:
+            reason = FROZEN
+            if self._list is not None:
                 await self._find(self._list)
+                continue
+            if await self._ended():
+                reason = ENDED
+                segments.empty(POOL_BYTES)  # at once: what is read from the next one is not to be emptied
+            self._lose(reason)
+
+    async def _ended(self) -> bool:
+        """Say whether the capture process has ended: only then nobody needs its memory any more.
+
+        After a pause of the whole machine connections are given up, too. One that ends closes its sockets one by one.
+        """
+        for _ in range(END_TRIES):
+            if not self._network.has(CAPTURE):
+                return True
+            if self._told.is_set():
+                break
+            await asyncio.sleep(END_S)
+        return False
 
     def _lose(self, reason: str) -> None:
         for camera in self._cameras.values():
