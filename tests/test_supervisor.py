@@ -13,8 +13,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,11 +63,6 @@ class Group(Serving):
         finally:
             del os.environ["XDG_RUNTIME_DIR"]
 
-    def __enter__(self):
-        super().__enter__()
-        assert list(self.folder.iterdir()), "its folder is where it is looked for"
-        return self
-
     @property
     def pid(self):
         return self._process.pid
@@ -86,6 +83,7 @@ class Group(Serving):
 
     def note_segments(self):
         """Remember the shared memory that its processes have now; others on this machine have some, too."""
+        assert list(self.folder.iterdir()), "its folder is where it is looked for"
         for pid in children(self.pid):
             for link in Path(f"/proc/{pid}/fd").iterdir():
                 with contextlib.suppress(OSError):
@@ -210,6 +208,14 @@ def watched(server):
         yield found
 
 
+def see(eyes, wanted, cause=lambda: None):
+    """Have all viewers read on until a part is as wanted; return each one's. Who does not read loses what is replaced meanwhile."""
+    with ThreadPoolExecutor(len(eyes)) as pool:
+        waits = [pool.submit(eye.next, wanted) for eye in eyes]
+        cause()
+        return [wait.result() for wait in waits]
+
+
 @pytest.fixture
 def eyes(group):
     with watched(group) as found:
@@ -246,17 +252,18 @@ def test_both_workers_show_every_frame_byte_for_byte(calm, calm_eyes, known):
 
 def test_any_worker_tells_of_all_viewers_and_counts_frames_once(calm, calm_eyes):
     first = calm.status()
+    began_s = time.time()
     for _ in range(8):  # each on a connection of its own, so at both workers
         assert {row["peer"] for row in calm.status()["viewers"]} == {eye.peer for eye in calm_eyes}
     assert first["state"] == "live"
     assert first["given"]["width"] == 320
     begin = {row["peer"]: row["sent_bytes"] for row in first["viewers"]}
-    for _ in range(30):
-        calm_eyes[0].next(live)
+    for _ in range(30):  # what was on its way before does not count
+        calm_eyes[0].next(lambda headers, _body: float(headers["x-timestamp"]) >= began_s)
     last = calm.status()
     frames = last["frames"] - first["frames"]
     # Counted once: not once for each worker, nor for each viewer. Some come between the looks and the reading.
-    assert 20 <= frames < 2 * 30 + 20 * last["capture_fps"]
+    assert 30 <= frames < 2 * 30 + 20 * last["capture_fps"]
     part_bytes = len(numbered(0)) + 100
     for row in last["viewers"]:
         sent_bytes = row["sent_bytes"] - begin[row["peer"]]
@@ -272,6 +279,8 @@ def test_any_worker_has_the_metrics_of_all(calm, calm_eyes):
     def by_process(name):
         return dict(re.findall(rf'^{name}{{.*process="([^"]+)".*}} (\S+)$', text, flags=re.MULTILINE))
 
+    # The first one of each process loads the library, which may take it longer than it is waited for.
+    eventually(lambda: metrics().count("process_open_fds{") == 3, "all processes answer")
     for _ in range(8):  # each on a connection of its own, so at both workers
         text = metrics()
         viewers = by_process("manyeyes_viewers")
@@ -357,11 +366,10 @@ def test_a_worker_is_killed_and_only_its_viewers_notice(group, eyes):
 
 def test_the_capture_process_is_killed_and_viewers_stay(group, eyes, known):
     for _ in range(2):
-        os.kill(group.capture_pid(), signal.SIGKILL)
-        for eye in eyes:
-            eye.next(told("the capture process ended"))
-        for eye in eyes:
-            assert eye.next(live)[1] in known
+        pid = group.capture_pid()
+        see(eyes, told("the capture process ended"), lambda pid=pid: os.kill(pid, signal.SIGKILL))
+        for _, body in see(eyes, live):
+            assert body in known
     assert group.status()["state"] == "live"
     assert len(group.status()["viewers"]) == len(eyes)
 
@@ -400,7 +408,8 @@ def test_a_worker_that_freezes_is_ended_and_nobody_waits_for_it(group, eyes):
     for eye in eyes:
         if eye not in ended:
             eye.next(live)
-    assert group.workers()[other["id"]]["dropped"] < 100
+    # Ten seconds at 30 fps: what is for one that takes nothing is not waited for.
+    assert group.workers()[other["id"]]["frames"] > other["frames"] + 100
 
 
 def test_a_camera_that_is_lost_says_why(folder):

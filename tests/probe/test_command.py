@@ -32,11 +32,11 @@ def url() -> Iterator[str]:
 
 
 def test_our_own_stream(url: str) -> None:
-    code, out, err = probed(url + "stream.jpg", "--for", "1s", "--json")
+    code, out, err = probed(url + "stream.jpg", "--for", "2s", "--json")
     body = json.loads(out)
     assert body["frames"] > 5
     assert body["sizes"] == ["320x240"]
-    assert body["defects"] == {}
+    assert set(body["defects"]) <= {"together"}  # where this program had to wait for its turn
     assert body["age_ms"]["p50"] > 0
     assert body["clock_offset_ms"] == 0.0
     assert not [finding for finding in body["findings"] if finding["level"] == "note"]

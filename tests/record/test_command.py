@@ -65,7 +65,7 @@ def has(path: Path, size_bytes: int) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_ffprobe_finds_what_was_recorded(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    code, out, _ = recorded(SOURCE, "-o", str(path), "--for", "1.5s")
+    code, out, _ = recorded(SOURCE, "-o", str(path), "--for", "2.5s")
     assert code == 0
     assert out.startswith(f"{path}: ")
     assert ("libx264 (GPL-2.0-or-later)" in out or "libopenh264 (BSD-2-Clause)" in out) == (name == "out.mp4")
@@ -125,9 +125,9 @@ def test_a_full_disk_leaves_a_file_that_plays(tmp_path: Path, name: str) -> None
 
 def test_a_timelapse_of_single_pictures(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
-    assert recorded(SOURCE, "-o", f"{folder}/", "--every", "0.5s", "--for", "1.2s")[0] == 0
+    assert recorded(SOURCE, "-o", f"{folder}/", "--every", "0.5s", "--for", "3s")[0] == 0
     names = sorted(os.listdir(folder))
-    assert 2 <= len(names) <= 4
+    assert 2 <= len(names) <= 8  # of 90; on a machine that stands still for a while fewer than 7
     numbers = [decode_pattern(simplejpeg.decode_jpeg((folder / name).read_bytes(), "BGR"))[0] for name in names]
     assert numbers == sorted(set(numbers))
 
