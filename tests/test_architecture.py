@@ -30,7 +30,7 @@ LADDER: dict[str, set[str]] = {
     "config": _AIO,
     "config_file": {"config", *_AIO},
     "config_layers": {"config", "config_file", *_AIO},
-    "config_show": {"config", "config_layers"},
+    "config_show": {"config", "config_layers", "sources"},
     "camera_log": {*_AIO, "logs"},
     "cameras": {*_BOXES, *_AIO, "config", "camera_log"},
     "signals": set(),

@@ -90,6 +90,7 @@ def test_a_variable_that_is_nearly_one():
     [
         ('port = "eighty"', {}, {}, "m.toml, line 1: port eighty: expected a whole number"),
         ('\n[cameras.a]\nsource = ""', {}, {}, "m.toml, line 3: source"),
+        ('[cameras.a]\nsource = ["rtsp://me:hush@h/"]', {}, {}, "m.toml, line 2: source (list): expected a text in quotes"),
         ('[cameras.a]\nsource = "test:"\nfps = 0', {}, {}, "m.toml, line 3: fps 0: expected"),
         ('[cameras.b]\nsource="test:"\n[cameras.a]\nsource = "test:"\nrotate = 45', {}, {}, "m.toml, line 5: rotate 45: expected 0, 90, 180 or 270"),
         ("controls = 3", {}, {}, "m.toml, line 1: controls 3: expected a table"),

@@ -44,6 +44,12 @@ def test_secrets_are_hidden():
         "http://h/s.jpg?token=hush&size=1": f"http://h/s.jpg?token={HIDDEN}&size=1",
         "exec:curl -s http://me:hush@h/": f"exec:curl -s http://{HIDDEN}@h/",
         "http://h/?a=b": "http://h/?a=b",
+        "rtsp://me:hu/sh@host/x": f"rtsp://{HIDDEN}@host/x",
+        "rtsp://me:a@hush@host/x": f"rtsp://{HIDDEN}@host/x",
+        "http://h/s.jpg?user=hush&pwd=hush": f"http://h/s.jpg?user={HIDDEN}&pwd={HIDDEN}",
+        "exec:curl -u me:hush http://h/": f"exec:curl -u {HIDDEN} http://h/",
+        "exec:say 'a b' --password=hush": f"exec:say 'a b' --password={HIDDEN}",
+        "exec:say 'hush": f"exec:{HIDDEN}",
     }
     cameras = [{"name": f"c{number}", "source": source} for number, source in enumerate(sources)]
     text = show(load(None, {}, {"cameras": cameras}))

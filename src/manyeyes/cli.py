@@ -21,7 +21,6 @@ from .arguments_router import parse_router
 from .arguments_watching import parse_probe, parse_record
 from .config import Settings, parse_cameras, parse_controls, validated
 from .config_layers import FILE_VARIABLE, Loaded, load
-from .config_show import show
 from .core.errors import ConfigError, ManyeyesError
 from .progress import Progress
 
@@ -94,6 +93,7 @@ def _serve(parsed: argparse.Namespace) -> int:
 def _config(parsed: argparse.Namespace) -> int:
     loaded = load(parsed.file, os.environ, {})
     from .commands import check_settings
+    from .config_show import show
 
     for note in loaded.notes:
         log.warning("%s", note)

@@ -157,6 +157,8 @@ def judged(values: dict[str, Any], called: Callable[[tuple[int | str, ...]], str
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         got = first["input"]
+        if first["loc"][-1] == "source" and not isinstance(got, str):
+            got = f"({type(got).__name__})"  # there may be credentials in it
         expected = _WORDS.get(first["type"]) or first["msg"].replace("Input should be", "expected").replace(
             "should", "must"
         )

@@ -2,16 +2,15 @@
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 
 from .config import Settings
 from .config_layers import DEFAULT, Loaded
+from .sources.exec import secrets_of
+from .sources.request import hide_credentials
 
 HIDDEN = "HIDDEN"
-# The part of a URL before its host, and what parameters are called that nobody else is to know.
-_SECRETS = re.compile(
-    r"(?<=://)[^/@\s]+(?=@)|(?<=[?&#])((?:token|key|pass|password|secret|auth|sig)=)[^&#\s]+", re.IGNORECASE
-)
 
 
 def show(loaded: Loaded) -> str:
@@ -45,9 +44,21 @@ def _key(text: str) -> str:
     return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else _toml(text)
 
 
+def _without_secrets(text: str) -> str:
+    if not text.startswith("exec:"):
+        return hide_credentials(text, HIDDEN)
+    try:
+        secrets = secrets_of(shlex.split(text.partition(":")[2]))
+    except ValueError:  # no command: it will be refused
+        return f"exec:{HIDDEN}"
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return hide_credentials(text, HIDDEN)
+
+
 def _toml(value: object) -> str:
     if isinstance(value, str):
-        value = _SECRETS.sub(lambda match: (match[1] or "") + HIDDEN, value)
+        value = _without_secrets(value)
         # What JSON leaves as it is and TOML wants escaped.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, dict):

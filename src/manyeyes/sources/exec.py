@@ -170,12 +170,12 @@ class ExecSource(NewestSource[Picture]):
         """Return the program's last line with a colon before it, without anything secret; "" where there is none."""
         words = self._process.last_words if self._process is not None else ""
         words = without_credentials(words)
-        for secret in _secrets(self._command):
+        for secret in secrets_of(self._command):
             words = words.replace(secret, "***")
         return f": {words[:300]}" if words else ""
 
 
-def _secrets(command: list[str]) -> list[str]:
+def secrets_of(command: list[str]) -> list[str]:
     """Return the parts of a command that may be secret, the longest first: all that follows a : or = or is in a URL."""
     found: set[str] = set()
     for text in command[1:]:

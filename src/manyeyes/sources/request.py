@@ -101,6 +101,11 @@ def without_credentials(url: str) -> str:
     return _QUERY_SECRET.sub(r"\1***", _USERINFO.sub("", url))
 
 
+def hide_credentials(url: str, word: str) -> str:
+    """Return a URL with this word in place of each credential, so that they can be put back."""
+    return _QUERY_SECRET.sub(rf"\1{word}", _USERINFO.sub(f"{word}@", url))
+
+
 class Request(NamedTuple):
     """What a source's opener is given.
 
