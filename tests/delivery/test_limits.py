@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import http.client
 import json
 
 import pytest
@@ -10,7 +12,7 @@ from manyeyes.delivery import limits as limits_module
 from manyeyes.delivery import viewers as viewers_module
 from manyeyes.delivery.limits import Limits, who
 from manyeyes.testing import SlowViewer, fake_jpeg
-from tests.delivery.wire import GET, Client, group_of, listening, until
+from tests.delivery.wire import GET, LIMIT_S, Client, group_of, listening, until
 
 BIG = 1_000_000
 
@@ -80,14 +82,33 @@ def test_one_client_has_many_ipv6_addresses():
 
 def test_what_is_in_flight_has_a_limit_but_never_for_one_alone(monkeypatch):
     monkeypatch.setattr(limits_module, "IN_FLIGHT_BYTES", 100)
-    limits = Limits(1)
-    with limits.sending(1000):
+    limits = Limits(2)
+    one, other = limits.enter(None), limits.enter(None)
+    with one.sending(1000):
         assert limits.in_flight_bytes == 1000
-        with pytest.raises(RequestError, match="too much") as caught, limits.sending(1):
+        with pytest.raises(RequestError, match="too much") as caught, other.sending(1):
             pass
         assert caught.value.status == 503
     assert limits.in_flight_bytes == 0
     assert limits.refused == {"in_flight": 1}
+
+
+def test_half_of_what_is_in_flight_is_for_others(monkeypatch):
+    monkeypatch.setattr(limits_module, "IN_FLIGHT_BYTES", 2 << 20)
+    limits = Limits(9)
+    one, two, other, proxied = (limits.enter(address) for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2", None))
+    with one.sending(1 << 19), two.sending(1 << 19):
+        with pytest.raises(RequestError, match=r"to 192\.0\.2\.1: at most 1 MiB"), two.sending(1):
+            pass
+        with other.sending(1 << 19), proxied.sending(1 << 19):
+            pass
+        with other.sending(0), other.sending(0):  # answers to HEAD
+            pass
+        with proxied.sending(1 << 19), proxied.sending(1 << 19):  # nobody's address has all that is left
+            pass
+        with pytest.raises(RequestError, match="sent: at most 2 MiB"), other.sending(3 << 19):
+            pass
+    assert (limits.in_flight_bytes, limits._sending_bytes) == (0, {})
 
 
 # On the wire
@@ -130,8 +151,8 @@ def test_one_viewer_too_many_is_told_so_and_can_go_on():
     run(main)
 
 
-def test_slow_readers_of_snapshots_hold_no_more_than_the_limit(monkeypatch):
-    monkeypatch.setattr(limits_module, "IN_FLIGHT_BYTES", 5 * BIG)
+def test_slow_readers_of_snapshots_hold_no_more_than_their_half_of_the_limit(monkeypatch):
+    monkeypatch.setattr(limits_module, "IN_FLIGHT_BYTES", 10 * BIG)
 
     async def main():
         hub = Hub()
@@ -148,6 +169,11 @@ def test_slow_readers_of_snapshots_hold_no_more_than_the_limit(monkeypatch):
             async with Client(listener) as client:  # what is small goes on, while there is room
                 await client.send(GET % b"/status")
                 assert (await client.response())[0] == 200
+            other = http.client.HTTPConnection(*listener.address, LIMIT_S, source_address=("127.0.0.2", 0))
+            with contextlib.closing(other):
+                await asyncio.to_thread(other.request, "GET", path)
+                answer = await asyncio.to_thread(other.getresponse)
+                assert (answer.status, len(await asyncio.to_thread(answer.read))) == (200, 2 * BIG)
             for viewer in slow:
                 await viewer.aclose()
             await until(lambda: not limits.in_flight_bytes)

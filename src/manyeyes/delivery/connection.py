@@ -185,7 +185,7 @@ class Connection:
         keep = head.keep_alive and not last
         head_only = head.method == "HEAD"
         try:
-            with self._service.limits.sending(0 if head_only else _size_bytes(response)):
+            with self._place.sending(0 if head_only else _size_bytes(response)):
                 keep = await self._write(response, keep, head_only)
         except RequestError as error:
             keep = await self._write(self._service.refusal(error, response.headers), keep, head_only)

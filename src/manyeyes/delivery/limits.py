@@ -6,11 +6,12 @@ address; behind a trusted proxy a place moves to the address that the proxy name
 
 import ipaddress
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from ..core.errors import RequestError
 
-IN_FLIGHT_BYTES = 64 << 20  # of replies that are being sent; each camera's viewers may hold as much again
+# Of replies that are being sent, half of it to one address; each camera's viewers may hold as much again.
+IN_FLIGHT_BYTES = 64 << 20
 RETRY_S = 5
 TOO_MANY = (429, 503)
 
@@ -65,6 +66,7 @@ class Limits:
         self.in_flight_bytes = 0
         self.refused: dict[str, int] = {}
         self._addresses: dict[str, int] = {}
+        self._sending_bytes: dict[str | None, int] = {}  # to each address that something is being sent to
         self.change(connections, viewers, per_address)
 
     def change(self, connections: int, viewers: int | None = None, per_address: int | None = None) -> None:
@@ -98,23 +100,6 @@ class Limits:
         self.connections += 1
         return place
 
-    @contextmanager
-    def sending(self, size_bytes: int) -> Iterator[None]:
-        """Count a reply while it is sent.
-
-        Raises:
-            RequestError: If too much is in flight.
-        """
-        if self.in_flight_bytes + size_bytes > IN_FLIGHT_BYTES and self.in_flight_bytes:
-            raise self._refuse(
-                "in_flight", 503, f"too much is being sent: at most {IN_FLIGHT_BYTES >> 20} MiB at a time"
-            )
-        self.in_flight_bytes += size_bytes
-        try:
-            yield
-        finally:
-            self.in_flight_bytes -= size_bytes
-
     def counted(self) -> tuple[int, int, dict[str, int]]:
         """Return how many connections there are, can be at most, and what was refused, by each of REASONS."""
         return self.connections, self._connections_max, dict.fromkeys(REASONS, 0) | self.refused
@@ -143,6 +128,26 @@ class Limits:
                 del self._addresses[old]
         if new is not None:
             self._addresses[new] = self._addresses.get(new, 0) + 1
+
+    @contextmanager
+    def _sending(self, address: str | None, size_bytes: int) -> Iterator[None]:
+        before_bytes = self._sending_bytes.get(address, 0)
+        for sending_bytes, most_bytes, whom in (
+            (self.in_flight_bytes, IN_FLIGHT_BYTES, ""),
+            (before_bytes if address is not None else 0, IN_FLIGHT_BYTES // 2, f" to {address}"),
+        ):
+            if sending_bytes and sending_bytes + size_bytes > most_bytes:
+                message = f"too much is being sent{whom}: at most {most_bytes >> 20} MiB at a time"
+                raise self._refuse("in_flight", 503, message)
+        self.in_flight_bytes += size_bytes
+        self._sending_bytes[address] = before_bytes + size_bytes
+        try:
+            yield
+        finally:
+            self.in_flight_bytes -= size_bytes
+            left_bytes = self._sending_bytes.pop(address, 0) - size_bytes
+            if left_bytes:
+                self._sending_bytes[address] = left_bytes
 
     def _watch(self) -> None:
         if self.viewers >= self._viewers_max:
@@ -180,6 +185,14 @@ class Place:
         """
         self._limits._watch()
         self._watches = True
+
+    def sending(self, size_bytes: int) -> AbstractContextManager[None]:
+        """Count a reply while it is sent.
+
+        Raises:
+            RequestError: If too much is in flight, in all or to its address; a reply that is alone never is.
+        """
+        return self._limits._sending(self._address, size_bytes)
 
     def leave(self) -> None:
         """Give it back; harmless when that was done."""
