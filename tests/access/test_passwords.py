@@ -37,6 +37,7 @@ def test_the_cost_is_stored_and_is_owasps():
     [
         "", "x", "scrypt$16$8$1$$", "scrypt$16$8$1$AAAA$AAAA", "scrypt$15$8$1$AAAA$" + "A" * 44, "scrypt$0$8$1$AAAA$" + "A" * 44,
         "scrypt$16$8$1$AAAA$" + "%" * 44, "argon2$16$8$1$AAAA$" + "A" * 44, f"scrypt${1 << 40}$8$1$AAAA$" + "A" * 44,
+        f"scrypt${1 << 70}$8$1$AAAA$" + "A" * 44,
     ],
 )  # fmt: skip
 def test_what_is_stored_badly_matches_nothing(stored):

@@ -31,6 +31,7 @@ def test_what_a_file_says():
     ("text", "words"),
     [
         ("link_key", ("no TOML",)),
+        ("link_key = " + "[" * 5000, ("no TOML", "depth")),
         ("", ("link_key", "passwd")),
         ('link_key = "short"', ("link_key",)),
         ("link_key = 5", ("link_key",)),

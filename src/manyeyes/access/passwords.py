@@ -48,7 +48,7 @@ def matches(password: str, stored: str) -> bool:
         return False
     try:
         hashed = _scrypt(password, parts.n, parts.r, parts.p, parts.salt, len(parts.hashed))
-    except ValueError:  # a cost that cannot be
+    except (ValueError, TypeError):  # a cost that cannot be; what is more than C's numbers is a TypeError
         return False
     return hmac.compare_digest(hashed, parts.hashed)
 

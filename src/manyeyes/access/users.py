@@ -116,7 +116,7 @@ def parse(text: str, path: str) -> Users:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:  # RecursionError: nested too deeply
         raise _wrong(path, f"no TOML: {str(error).lower()}") from error
     key = document.get("link_key", "")
     if not isinstance(key, str) or len(key) < 32 or not key.isascii():
