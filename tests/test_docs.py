@@ -128,6 +128,7 @@ def test_limits_in_the_documents_are_those_of_the_code() -> None:
         f"`--max-connections` ({Settings().max_connections})",
         f"| requests on one connection | {connection.REQUESTS} |",
         f"| replies that are being sent, together | {limits.IN_FLIGHT_BYTES >> 20} MiB |",
+        f"| of these, to one address | {limits.IN_FLIGHT_BYTES >> 21} MiB |",
         f"viewers of a camera are in, together | {limits.IN_FLIGHT_BYTES >> 20} MiB |",
         f"`Retry-After: {limits.RETRY_S}`",
         f"while {listener.REFUSALS} others are at it",
