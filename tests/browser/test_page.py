@@ -92,8 +92,9 @@ def test_shows_age_of_its_own_view(served: Serving, new_tab: NewTab) -> None:
     tab, other = new_tab(**DESKTOP), new_tab()
     open_page(other, served.url)
     open_page(tab, served.url)
-    ids = {row["id"] for row in served.status()["viewers"]}
-    assert len(ids) == 2
+    ids = eventually(
+        lambda: len(found := {row["id"] for row in served.status()["viewers"]}) == 2 and found, "only these two watch"
+    )
     assert all(len(one) >= 8 for one in ids)
     tab.page.route("**/status", alter)
     tab.wait_text("#age", "7.2 s old")
@@ -188,7 +189,7 @@ def test_says_that_connection_is_lost_and_comes_back(new_tab: NewTab) -> None:
     tab = new_tab(**DESKTOP)
     with Serving("test:?size=640x480&fps=30", port=port) as serving:
         open_page(tab, serving.url)
-        assert not tab.page.evaluate("document.querySelector('#notice').className")
+        tab.wait("!document.querySelector('#notice').className")
         assert serving.stop() == 0
     tab.wait_text("#notice", "Connection lost, retrying")
     tab.wait("document.querySelector('#notice').classList.contains('on')")
@@ -265,6 +266,22 @@ def test_snapshot_that_fails_says_why(new_tab: NewTab) -> None:
         tab.page.click("#snapshot")
         tab.wait_text("#notice", "No snapshot")
         tab.wait_text("#notice", "o frame within 3 s")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_no_room_for_another_viewer_says_why_and_is_tried_again(served: Serving, new_tab: NewTab, status: int) -> None:
+    tab = new_tab(**DESKTOP)
+    refusal = {"error": "too many connections from 192.0.2.1"}
+    tab.page.route(
+        "**/stream.jpg?*", lambda route: route.fulfill(status=status, headers={"Retry-After": "1"}, json=refusal)
+    )
+    tab.page.goto(served.url)
+    tab.wait_text("#notice", "The camera is busy")
+    tab.wait_text("#reason", "oo many connections from 192.0.2.1")
+    tab.page.unroute_all(behavior="ignoreErrors")
+    tab.wait_text("#state", "Live")
+    tab.next("#view", 0)
+    assert tab.exceptions == []
 
 
 def test_full_screen_and_back(served: Serving, new_tab: NewTab) -> None:

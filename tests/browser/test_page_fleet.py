@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.sync_api import Route
 
 import manyeyes
 from tests.browser.conftest import Tab
@@ -121,16 +122,18 @@ def test_wall_follows_the_list_and_leads_to_a_camera(new_tab: NewTab) -> None:
         tab.page.goto(serving.url)
         tab.wait("document.querySelectorAll('.tile').length === 9")
         hub = manyeyes.Hub("pushed")
+        hub.publish(numbered(7))
         serving.call(lambda server: server.add(hub))
         serving.call(lambda server: server.remove("cam-0"))
         tab.wait_text("#wall", "pushed")
         tab.wait("!document.querySelector('#wall').textContent.includes('cam-0')")
-        hub.publish(numbered(7))
         tab.page.get_by_role("link", name="pushed").click()
         tab.wait_text("#name", "pushed")
         tab.next("#view", 6)
         tab.page.get_by_role("link", name="All 9", exact=True).click()
         tab.wait("document.querySelectorAll('.tile').length === 9")
+        # Its picture may have been asked for when it had just gone.
+        tab.errors = [error for error in tab.errors if "/cams/cam-0/" not in error]
         tab.check(serving.url)
 
 
@@ -179,8 +182,8 @@ def test_wall_on_a_phone(new_tab: NewTab, options: dict[str, Any]) -> None:
 
 
 def test_server_that_stops_and_comes_back_with_the_wall_open(new_tab: NewTab) -> None:
-    with InThread(*MANY) as serving:
-        port = int(serving.url.rstrip("/").rpartition(":")[2])
+    port = free_port()
+    with InThread(*MANY, port=port) as serving:
         tab = new_tab(**DESKTOP)
         tab.page.goto(serving.url)
         tab.wait_text("#state", "9 cameras")
@@ -188,6 +191,40 @@ def test_server_that_stops_and_comes_back_with_the_wall_open(new_tab: NewTab) ->
     with InThread(*MANY[:8], port=port):
         tab.wait_text("#state", "8 cameras")
     assert tab.exceptions == []
+
+
+def too_many(route: Route) -> None:
+    """Answer as the server does above `--max-per-address`."""
+    route.fulfill(status=429, headers={"Retry-After": "1"}, json={"error": "too many connections from 192.0.2.1"})
+
+
+def test_wall_outlives_a_refusal_that_passes(new_tab: NewTab) -> None:
+    with InThread(*MANY, linger_s=0) as serving:
+        tab = new_tab(**DESKTOP)
+        tab.page.goto(serving.url)
+        tab.wait_text("#state", "9 cameras")
+        tab.page.route("**/cams", too_many, times=1)
+        with tab.page.expect_response(lambda reply: reply.status == 429):
+            pass
+        with tab.page.expect_response("**/cams"):  # it goes on asking
+            pass
+        tab.wait_text("#state", "9 cameras")
+        assert not [url for url in tab.urls if "stream.jpg" in url], "no camera is kept open behind the wall"
+        assert tab.exceptions == []
+
+
+def test_keys_of_the_picture_do_nothing_on_the_wall(new_tab: NewTab) -> None:
+    with InThread(*MANY, linger_s=0) as serving:
+        tab = new_tab(**DESKTOP)
+        tab.page.goto(serving.url)
+        tab.wait_text("#state", "9 cameras")
+        for key in "sf":
+            tab.page.keyboard.press(key)
+        with tab.page.expect_response("**/cams"):
+            pass
+        assert not [url for url in tab.urls if url.endswith("/snapshot.jpg")]
+        assert tab.page.evaluate("document.fullscreenElement") is None
+        tab.check(serving.url)
 
 
 def test_settings_of_a_camera_of_another_machine(new_tab: NewTab) -> None:

@@ -62,7 +62,7 @@ async function look() {
   try {
     show(await ask(`${base}cams`));
   } catch ({ status }) {
-    if (status >= 400 && status < 500) return hold(''); // the list is not for us: who came by a link sees one camera
+    if ([401, 403, 404].includes(status)) return hold(''); // the list is not for us: who came by a link sees one camera
     hold(view === 'wall' ? 'No answer' : ''); // the page itself tries again, and says so
   }
   timer = setTimeout(look, LIST_MS);

@@ -27,7 +27,7 @@ let turn = 0, timer, polling, hidden, said, held = '';
 const own = (url) => access ? `${url}${url.includes('?') ? '&' : '?'}${access[0]}=${encodeURIComponent(access[1])}` : url;
 
 // Resolves to what `read` makes of the reply; throws an Error with words for people, the reply's `status`, the server's
-// `allowed`, and `later_s` where it is a 503 that says when to come again.
+// `allowed`, and `later_s` where it is a 429 or 503 that says when to come again.
 async function ask(url, options = {}, read = (reply) => reply.json(), abort = new AbortController()) {
   const late = setTimeout(() => abort.abort(), options.ms || ASK_MS);
   let told;
@@ -35,7 +35,7 @@ async function ask(url, options = {}, read = (reply) => reply.json(), abort = ne
     const reply = await fetch(own(url), { cache: 'no-store', signal: abort.signal, ...options });
     if (reply.ok) return await read(reply);
     told = { error: `the server answered ${reply.status}`, status: reply.status };
-    if (reply.status === 503) told.later_s = +reply.headers.get('Retry-After');
+    if ([429, 503].includes(reply.status)) told.later_s = +reply.headers.get('Retry-After');
     Object.assign(told, await reply.json());
   } catch { /* unreachable, too late, broken off or no JSON */ } finally {
     clearTimeout(late);
@@ -385,6 +385,7 @@ document.onfullscreenchange = () => {
 $('fullscreen').onclick = $('leave').onclick = stage.ondblclick = full;
 
 document.onkeydown = (event) => {
+  if (held && !root.dataset.full) return; // there is no picture to save, or to fill the screen
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.matches('input, select')) return;
   if (event.key === 'f' || (event.key === 'Escape' && root.dataset.full === 'window')) full();
   if (event.key === 's') $('snapshot').click();
