@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from manyeyes.core.multipart_parser import MultipartParser
+from tests.serving import LIMIT_S, free_port
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 STREAMS = {
@@ -23,13 +23,6 @@ STREAMS = {
     "in_fastapi": "/eyes",
     "in_aiohttp": "/eyes",
 }
-LIMIT_S = 60
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def open_when_up(url: str, process: "subprocess.Popen[str]") -> "urllib.request._UrlopenRet":

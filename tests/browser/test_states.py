@@ -28,6 +28,7 @@ DARK: dict[str, Any] = DESKTOP | {"color_scheme": "dark"}
 
 def judge(tab: Tab, name: str) -> None:
     """Keep a picture of the page, and see that nobody is left out."""
+    tab.page.emulate_media(reduced_motion="reduce")  # what is still fading in has not its contrast yet
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     (SCREENSHOTS / f"{name}.png").write_bytes(tab.page.screenshot())
     found, passed = violations(tab)
@@ -140,7 +141,7 @@ def test_connection_lost(new_tab: NewTab) -> None:
     with Serving("test:?size=640x480&fps=10", port=free_port()) as serving:
         open_page(tab, serving.url)
         serving.stop()
-    tab.wait("document.documentElement.dataset.connection !== 'connected'")
+    tab.wait("document.documentElement.dataset.connection === 'retrying'")
     tab.wait("document.querySelector('#notice').classList.contains('on')")
     judge(tab, "connection-lost")
 
@@ -150,8 +151,10 @@ def test_the_keyboard_gets_everywhere_and_what_it_is_at_can_be_seen(new_tab: New
     with InThread(camera) as serving:
         tab = new_tab(**DESKTOP)
         open_page(tab, serving.url)
+        tab.page.wait_for_selector("#settings")  # it is there once they are known
         tab.page.focus("#settings")
         tab.page.keyboard.press("Enter")
+        tab.wait("!document.querySelector('#panel').hidden")
         tab.wait("document.querySelectorAll('#panel input, #panel select').length >= 4")
         wanted = set(
             tab.page.evaluate(
