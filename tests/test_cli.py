@@ -310,6 +310,7 @@ def test_a_signal_while_it_loads(number, arguments, code, tmp_path):
         (["--bogus"], ("unrecognized arguments: --bogus", "--help")),
         (["--prot=80"], ("--prot=80; did you mean --port? see",)),
         (["recrod", "test:", "-o", "x.mkv"], ("recrod", "did you mean manyeyes record?")),
+        (["help"], ("help: no such file", "manyeyes --help")),
         (["--host", "0.0.0.0"], ("0.0.0.0", "--open", "--users", "manyeyes passwd")),
         (["--users", "/no/such/file"], ("--users /no/such/file", "manyeyes passwd")),
         (["--allowed-host", "a:80"], ("--allowed-host a:80", "name without port")),

@@ -80,8 +80,18 @@ def test_the_environment_names_the_file(path):
 
 
 def test_a_variable_that_is_nearly_one():
-    loaded = load(None, {"MANYEYES_PROT": "1", "MANYEYES_SOMETHING_ELSES": "2"}, {})
-    assert loaded.notes == ("MANYEYES_PROT: no such setting; did you mean port?",)
+    given = {
+        "MANYEYES_PROT": "1",
+        "MANYEYES_SOMETHING_ELSES": "2",
+        "MANYEYES_CAMERAS": "test:",
+        "MANYEYES_SOURCE": "test:",
+    }
+    loaded = load(None, given, {})
+    assert loaded.notes == (
+        "MANYEYES_PROT: no such setting; did you mean MANYEYES_PORT?",
+        "MANYEYES_CAMERAS: no such setting; did you mean MANYEYES_SOURCES?",
+        "MANYEYES_SOURCE: no such setting; did you mean MANYEYES_SOURCES?",
+    )
     assert loaded.settings.port == 8080
 
 

@@ -4,12 +4,13 @@ What was said nowhere has its default. Cameras are one name: those of a command 
 are joined.
 """
 
+import difflib
 import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .config import Settings, judged, option_of, parse_cameras, parse_controls
-from .config_file import ConfigFile, nearest
+from .config_file import ConfigFile
 from .core.errors import ConfigError
 
 PREFIX = "MANYEYES_"
@@ -78,14 +79,15 @@ def _environment(environment: Mapping[str, str], notes: list[str]) -> dict[str, 
     """Return what variables say: of a list the items as on a command line, with spaces between them."""
     values: dict[str, Any] = {}
     known = {_variable(key): key for key in Settings.model_fields}
+    words = {name.removeprefix(PREFIX): name for name in known} | {"CAMERAS": _variable("cameras")}
     for name, text in environment.items():
         if not name.startswith(PREFIX) or name == FILE_VARIABLE:
             continue
         key = known.get(name)
         if key is None:
             # Not refused: an environment may have names of somebody else's.
-            if question := nearest(name.removeprefix(PREFIX), list(Settings.model_fields)):
-                notes.append(f"{name}: no such setting{question}")
+            if near := difflib.get_close_matches(name.removeprefix(PREFIX), words, 1):
+                notes.append(f"{name}: no such setting; did you mean {words[near[0]]}?")
             continue
         try:
             values[key] = _value(key, text)

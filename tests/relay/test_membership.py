@@ -63,7 +63,18 @@ def test_who_is_refused_ends_at_the_start_and_says_it_later(monkeypatch, caplog)
         await until(lambda: membership.status()["refused"] == "later")
         seen = len(looks)
         await until(lambda: len(looks) > seen + 3)  # and it is the same each time
-        assert [record.getMessage() for record in caplog.records if record.name == "manyeyes"] == ["later"]
+        assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == ["later"]
+        await membership.leave()
+
+    run(main)
+
+
+def test_where_nobody_is_there_is_said(caplog):
+    async def main():
+        endpoint = free_endpoint()
+        membership = Membership(False, (endpoint,), (), False, Credentials())
+        await membership.enter()
+        assert f"not connected to {endpoint} yet" in caplog.text
         await membership.leave()
 
     run(main)

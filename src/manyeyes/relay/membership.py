@@ -53,7 +53,7 @@ class Membership:
         if not open:
             refuse_strangers(publishes, connect, listen, credentials, discovers, what)
         self.network = Network(connect, listen, publishes, credentials)
-        self._connects = bool(connect)
+        self._connect = connect
         self._opened = False
         self._refused = ""
         self._looking: asyncio.Task[None] | None = None
@@ -67,9 +67,12 @@ class Membership:
         """
         await self.network.open()
         self._opened = True
-        if self._connects:
+        if self._connect:
             if words := await self.network.refused():
                 raise ManyeyesError(words)
+            if not self.network.peers():
+                where = " or ".join(self._connect)
+                log.warning("not connected to %s yet: it is tried again once a second", where)
             self._looking = asyncio.create_task(self._look())
 
     async def _look(self) -> None:

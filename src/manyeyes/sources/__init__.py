@@ -96,7 +96,9 @@ def open_source(url: str, *, size: Size | None = None, fps: float | None = None,
     try:
         there = os.stat(path)
     except OSError as error:
-        hint = f"; did you mean {url}:" if url in _SCHEMES else ""
+        hint = "; `manyeyes --help` lists what can be shown" if url.isalpha() else ""
+        if url in _SCHEMES:
+            hint = f"; did you mean {url}:"
         raise SourceNotFound(f"{shown}: {(error.strerror or 'cannot be read').lower()}{hint}", shown) from None
     mode = there.st_mode
     if stat.S_ISCHR(mode) and os.major(there.st_rdev) == VIDEO_MAJOR:
