@@ -7,7 +7,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from microdot import Microdot
 
+from manyeyes import Server
 from manyeyes.access import editing
 from manyeyes.access.credentials import make_link
 from manyeyes.access.links import sign
@@ -147,13 +149,25 @@ CREDENTIALS: dict[str, tuple[str | None, Credential]] = {
 }  # fmt: skip
 
 
-def routes(house: House) -> list[str]:
-    return [f"{method} {pattern.url_pattern}" for methods, pattern, *_ in house.app.url_map for method in methods]
+def routes(app: Microdot) -> list[str]:
+    return [f"{method} {pattern.url_pattern}" for methods, pattern, *_ in app.url_map for method in methods]
 
 
 def test_every_route_has_a_line(tmp_path):
     with House(tmp_path) as house:
-        assert sorted(routes(house)) == sorted(MATRIX), "a route without a line in MATRIX, or a line without its route"
+        assert sorted(routes(house.app)) == sorted(MATRIX), (
+            "a route without a line in MATRIX, or a line without its route"
+        )
+
+
+def test_the_server_has_no_other_routes(tmp_path):
+    async def main() -> None:
+        with House(tmp_path) as house:
+            async with Server("test:", port=0, users=house.path) as server:
+                assert server._listener is not None
+                assert sorted(routes(server._listener._service.app)) == sorted(MATRIX)
+
+    asyncio.run(main())
 
 
 async def _ask(house: House, route: str, camera: str, query: str, headers: dict[str, str]) -> int:
@@ -231,7 +245,7 @@ def test_a_route_that_is_not_in_the_table_is_for_admins(tmp_path):
 
             house.app.get("/new")(secret)
             house.app.get("/cams/<name>/new")(secret)
-            assert sorted(routes(house)) != sorted(MATRIX), "so test_every_route_has_a_line would fail"
+            assert sorted(routes(house.app)) != sorted(MATRIX), "so test_every_route_has_a_line would fail"
             for path in ("/new", "/cams/back/new"):
                 for name, status in (("viewer", 403), ("operator", 403), ("boss", 200)):
                     assert (await house.ask(path, basic(name))).status_code == status
