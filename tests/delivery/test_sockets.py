@@ -63,10 +63,10 @@ def test_a_port_that_needs_rights(monkeypatch):
 
 def test_all_addresses_of_both_kinds():
     try:
-        sock = bind("::", 0)
+        bind("::1", 0).close()  # "::" can be had where there is no IPv6, too
     except ConfigError:
         pytest.skip("there is no IPv6 here")
-    with sock:
+    with bind("::", 0) as sock:
         port = sock.getsockname()[1]
         socket.create_connection(("127.0.0.1", port)).close()
         socket.create_connection(("::1", port)).close()
