@@ -69,6 +69,7 @@ def test_where_a_value_is(read):
         ("port = 80\nport = 81\n", "m.toml, line 2: cannot overwrite a value"),
         ('host = "x\n', "m.toml, line 1: "),
         ("port = [1,\n", "m.toml, line 2: "),
+        ("port = " + "[" * 5000, "m.toml, line 1: maximum recursion depth"),
         (b"port = 1\nhost = '\xff'\n", "m.toml, line 2: not UTF-8"),
         (b"#" * (1 << 20) + b"#", "more than 1048576 bytes"),
     ],

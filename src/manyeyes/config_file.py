@@ -45,7 +45,7 @@ class ConfigFile:
         self._lines = _lines_of(text)
         try:
             tables = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:  # RecursionError: nested too deeply
             raise self._no_toml(error, text) from None
         self._names: list[str] = []
         self.values = {key: value for key, value in tables.items() if key != "cameras"}
@@ -99,7 +99,7 @@ class ConfigFile:
                 return f"{self.path}, line {line}"
         return self.path
 
-    def _no_toml(self, error: tomllib.TOMLDecodeError, text: str) -> ConfigError:
+    def _no_toml(self, error: Exception, text: str) -> ConfigError:
         what, _, where = str(error).partition(" (at ")
         line = re.search(r"line (\d+)", where)
         number = int(line[1]) if line else text.count("\n") + 1
