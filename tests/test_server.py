@@ -330,6 +330,8 @@ def test_cors_is_on_streams_and_on_what_is_refused_unread(tmp_path):
                 status, headers = await client.head()
                 assert (status, allowed(headers)) == (200, "https://friend.example")
                 assert headers["vary"] == "Origin"
+                assert headers["content-security-policy"].startswith("default-src 'none'")
+                assert "set-cookie" not in headers
                 async with ServerClient(server) as refused:
                     status, headers, _ = await refused.response()
                     assert (status, allowed(headers)) == (503, "https://friend.example")
