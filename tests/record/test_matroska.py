@@ -127,6 +127,15 @@ def test_without_a_frame_there_is_no_file(tmp_path):
     assert not path.exists()
 
 
+def test_without_a_frame_nothing_is_overwritten(tmp_path):
+    path = tmp_path / "a.mkv"
+    path.write_bytes(b"mine" * 100_000)
+    written(path, [])
+    assert path.read_bytes() == b"mine" * 100_000
+    written(path, [0, 40])
+    assert b"mine" not in path.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("size_bytes", "encoded"), [(0, "80"), (126, "fe"), (127, "407f"), (16382, "7ffe"), (16383, "203fff")]
 )

@@ -34,7 +34,7 @@ class MatroskaWriter:
     """Writes one file.
 
     Args:
-        path: Made anew, or overwritten.
+        path: Made anew, or overwritten with the first frame.
 
     Raises:
         OSError: If it cannot be made.
@@ -45,7 +45,7 @@ class MatroskaWriter:
     def __init__(self, path: str) -> None:
         self.bytes = 0
         self._path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._begin = 0  # where the Segment's content begins; positions in the index count from here
         self._duration_at = 0
         self._cluster_at = 0
@@ -59,6 +59,7 @@ class MatroskaWriter:
         """Append a frame; see `Writer`."""
         time_ms = max(time_us // 1000, self._last_ms + 1)  # two in one millisecond would be one time
         if not self.bytes:
+            os.ftruncate(self._file, 0)
             self._append(self._head(frame))
         whole = b""
         if not self._places or time_ms - self._cluster_ms >= CLUSTER_MS:
@@ -81,8 +82,8 @@ class MatroskaWriter:
         try:
             if self.bytes:
                 self._complete()
-            else:
-                os.unlink(self._path)  # not a single frame came
+            elif not os.fstat(self._file).st_size:  # not a single frame came; what was to be overwritten stays
+                os.unlink(self._path)
         finally:
             os.close(self._file)
             self._file = -1
