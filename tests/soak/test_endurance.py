@@ -28,7 +28,7 @@ MINUTES = float(os.environ.get("MANYEYES_SOAK_MINUTES", "0.5"))
 SEED = int(os.environ.get("MANYEYES_SOAK_SEED", "0")) or random.randrange(1, 1 << 32)
 LONG = MINUTES >= 5
 CROWD = 24
-STALL_S = 3
+STALL_S = 8  # this program, which has the steady viewer, may stand still for as long
 POOLS = 8  # threads that encoders' and the event loop's pools may have started meanwhile, and keep
 REPORT = Path(__file__).parents[2] / "build" / "soak"
 
