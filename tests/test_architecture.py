@@ -48,7 +48,7 @@ LADDER: dict[str, set[str]] = {
     "progress": set(),  # a line on a terminal
     "probe": {"sources", "progress", *_AIO},  # a client, beside the server
     "record": {"progress", *_AIO},  # what becomes of a hub's frames, for one command
-    "commands": {"server", "cameras", "probe", "record", *_BOXES, *_AIO, "config", "signals"},
+    "commands": {"server", "cameras", "supervisor", "probe", "record", *_BOXES, *_AIO, "config", "signals"},
     "router": {"server", "cameras", *_BOXES, *_AIO, "config", "signals"},
     "cli": {
         "access",

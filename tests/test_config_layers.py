@@ -143,6 +143,7 @@ def test_check(path, tmp_path, capsys):
         ('publish = "yard"', "--open"),
         ("[controls]\ngain = 1", "no camera here has controls"),
         ('tls_cert = "nowhere"', "--tls-"),
+        ('workers = 2\nunix = "x.sock"', "--workers shares a port"),
         ('relay_users = "nowhere"\npublish = "yard"', "nowhere"),
         ("prot = 1", "m.toml, line 1: prot"),
     ):

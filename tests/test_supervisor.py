@@ -489,6 +489,7 @@ def test_what_is_wrong_is_said_once_and_nothing_starts(tmp_path):
             (("test:", "--port", "0", "--tls-cert", "missing.pem", "--tls-key", "k.pem"), 2, "missing.pem"),
             (("test:", "--port", port), 1, f"port {port} on 127.0.0.1 is in use"),
             (("test:", "--host", "0.0.0.0", "--port", "0"), 2, "add --open"),
+            (("test:", "--unix", str(tmp_path / "x.sock")), 2, "--workers shares a port"),
         ):
             done = run(*arguments)
             assert (done.returncode, done.stdout) == (code, ""), done.stderr

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from . import relay
+from . import relay, supervisor
 from .aio.camera import Camera
 from .aio.compat import end_task
 from .aio.pacing import FPS_MAX
@@ -61,6 +61,7 @@ def check_settings(settings: Settings) -> str:
     Raises:
         ConfigError: If a setting cannot be.
     """
+    supervisor.check(settings)
     server = Server.from_settings(settings)
     server.check()
     certificate_for(settings.tls_cert, settings.tls_key)

@@ -148,6 +148,27 @@ class Member:
             await asyncio.wait([keeper])
 
 
+def check(settings: Settings, given: bool = False) -> None:
+    """Judge whether there can be workers; do nothing where none are wanted.
+
+    Args:
+        settings: All of them.
+        given: Whether systemd listens already.
+
+    Raises:
+        ConfigError: If not.
+    """
+    if settings.workers is None:
+        return
+    if find_spec("zenoh") is None:
+        raise ConfigError(
+            "--workers: needs the Python package 'zenoh', not installed; try: pip install 'manyeyes[relay]'", "workers"
+        )
+    if settings.unix is not None or given:
+        message = "--workers shares a port among processes: it goes neither with --unix nor with sockets of systemd's"
+        raise ConfigError(message, "workers", settings.workers, "--host and --port")
+
+
 async def supervise(
     settings: Settings, announce: Callable[[str], object], verbose: bool = False, from_file: bool = False
 ) -> int:
@@ -163,13 +184,7 @@ async def supervise(
         ConfigError: If a setting is wrong that can be judged here. What only another process can judge it says itself.
         ManyeyesError: If the port is taken.
     """
-    if find_spec("zenoh") is None:
-        raise ConfigError(
-            "--workers: needs the Python package 'zenoh', not installed; try: pip install 'manyeyes[relay]'", "workers"
-        )
-    if settings.unix is not None or inherited():
-        message = "--workers shares a port among processes: it goes neither with --unix nor with sockets of systemd's"
-        raise ConfigError(message, "workers", settings.workers, "--host and --port")
+    check(settings, bool(inherited()))
     assert settings.workers is not None, "without workers there is nothing to supervise"
     notifier = Notifier(lambda: True)  # of others that freeze nobody needs to tell: they are ended here
     codes: list[int] = []
