@@ -25,6 +25,12 @@ def _zenoh_is_there() -> None:
             time.sleep(0.01)
 
 
+@pytest.fixture
+def one_query(monkeypatch):
+    """Have nobody ask a second time beside the first: on a busy machine a round trip is long enough for that to be worth while."""
+    monkeypatch.setattr("manyeyes.relay.beside.WORTH_IT", 1e9)
+
+
 @pytest.fixture(scope="session")
 def shelf(tmp_path_factory):
     """Shared memory that every test uses: who has read from a segment keeps it to the end of the process."""

@@ -13,6 +13,9 @@ from tests.relay.machines import Site, run, view_of
 
 KEY = "manyeyes/yard/front"
 DELAY_S = 0.1
+# On a busy machine frames take longer than the link makes them, and a second query is given up now and then: that is
+# right, and its own test's matter. Here there is one or there is none.
+ONE, TWO = {"WORTH_IT": 1e9}, {"WORTH_IT": 1.5, "ROOM": 1e9}
 FPS = 30
 
 
@@ -52,15 +55,20 @@ async def share_and_age(view, subscription, count):
     return (count - 1) / (numbers[-1] - numbers[0]), statistics.median(ages_us)
 
 
+def ask(monkeypatch, settings):
+    for name, value in settings.items():
+        monkeypatch.setattr(beside_module, name, value)
+
+
 def test_a_second_query_doubles_the_rate(monkeypatch):
     async def main():
         async with linked(5_000) as (view, subscription):
             source = view.capture.source
-            monkeypatch.setattr(beside_module, "WORTH_IT", 1e9)
+            ask(monkeypatch, ONE)
             await share_and_age(view, subscription, 3)
             one, age_us = await share_and_age(view, subscription, 10)
             assert source._second is None
-            monkeypatch.setattr(beside_module, "WORTH_IT", 1.5)
+            ask(monkeypatch, TWO)
             await share_and_age(view, subscription, 5)
             assert source._second is not None
             two, age_of_two_us = await share_and_age(view, subscription, 20)
@@ -89,10 +97,10 @@ def test_on_a_link_with_room_ages_stay_as_they_are(monkeypatch):
 
     async def main():
         async with linked(14_000, 2_000_000) as (view, subscription):
-            monkeypatch.setattr(beside_module, "WORTH_IT", 1e9)
+            ask(monkeypatch, ONE)
             await share_and_age(view, subscription, 3)
             one, age_us = await share_and_age(view, subscription, 8)
-            monkeypatch.setattr(beside_module, "WORTH_IT", 1.5)
+            ask(monkeypatch, TWO)
             await share_and_age(view, subscription, 5)
             two, age_of_two_us = await share_and_age(view, subscription, 16)
             print(f"{one:.2f} and {two:.2f} of the pictures, {age_us / 1000:.0f} and {age_of_two_us / 1000:.0f} ms old")

@@ -107,6 +107,7 @@ def test_a_viewer_that_stalls_behind_one_relay_makes_nobody_elses_picture_older(
     run(main)
 
 
+@pytest.mark.usefixtures("one_query")
 def test_a_slow_relay_gets_fewer_frames_and_newest_ones_while_others_get_all():
     """One relay takes its time with every frame: it sees the present each time, and the other one sees all."""
 

@@ -15,6 +15,7 @@ from tests.relay.machines import Passing, Site, camera_of, free_endpoint, run, u
 KEY = "manyeyes/yard/front"
 
 
+@pytest.mark.usefixtures("one_query")
 def test_two_relays_behind_a_router_cost_the_camera_one_stream():
     async def main():
         source = FakeSource()

@@ -40,6 +40,7 @@ def test_it_keeps_the_contract():
     run(main)
 
 
+@pytest.mark.usefixtures("one_query")
 def test_frames_arrive_byte_for_byte_with_their_times():
     async def main():
         source = FakeSource()
