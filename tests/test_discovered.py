@@ -103,6 +103,20 @@ def test_one_that_nobody_watches_can_be_forgotten():
     run(main)
 
 
+def test_one_that_comes_back_while_it_is_being_removed():
+    async def main(server, node):
+        node.come(FRONT)
+        leaving = server.cameras[0]
+        assert node.forget(FRONT)
+        node.come(FRONT)
+        while not leaving.hub.closed:
+            await asyncio.sleep(0)
+        [camera] = server.cameras
+        assert camera.capture.source.url == f"zenoh:{FRONT}"
+
+    run(main)
+
+
 def test_a_camera_that_cannot_be_added_is_only_said(caplog):
     async def main(server, node):
         def refuse(text):

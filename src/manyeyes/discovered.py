@@ -41,13 +41,14 @@ class Discovered:
         self._add_one = add
         self._remove_one = remove
         self._cameras: dict[str, Camera] = {}
-        self._removals: set[asyncio.Future[None]] = set()
+        self._removals: dict[asyncio.Future[None], Camera] = {}
         node.discover(self._add, self._forget, self._changed)
 
     def _add(self, key: str) -> None:
         """Show a camera that is new, unless the user named it already."""
-        source = f"zenoh:{key}"
-        if any(camera.capture is not None and camera.capture.source.url == source for camera in self._all):
+        source, leaving = f"zenoh:{key}", self._removals.values()
+        staying = [camera.capture for camera in self._all if camera not in leaving]
+        if any(capture is not None and capture.source.url == source for capture in staying):
             return
         names = {camera.name for camera in self._all}
         try:
@@ -70,8 +71,8 @@ class Discovered:
             return False
         del self._cameras[key]
         task = asyncio.ensure_future(self._remove_one(camera.name))
-        self._removals.add(task)
-        task.add_done_callback(self._removals.discard)
+        self._removals[task] = camera
+        task.add_done_callback(self._removals.pop)
         return True
 
     async def aclose(self) -> None:

@@ -9,6 +9,7 @@ from manyeyes.core.envelope import Envelope
 from manyeyes.core.errors import ManyeyesError
 from manyeyes.relay.network import Network
 from manyeyes.relay.publisher import Publisher
+from manyeyes.relay.tokens import Path, format_token
 from manyeyes.testing import FakeClock, FakeSource, fake_jpeg, fake_jpeg_number
 from tests.relay.machines import Site, ask, camera_of, configuration, free_endpoint, run, until
 
@@ -87,6 +88,32 @@ def test_two_with_one_name(caplog):
             assert Envelope.decode(answers[0]).epoch == 4_000_000_000_000_000
         await second.aclose()
         await second_camera.aclose()
+
+    run(main)
+
+
+def test_any_number_of_rivals_is_said_once_a_second_at_most(caplog):
+    async def main():
+        camera = camera_of(FakeSource())
+        network, clock = Network(listen=(free_endpoint(),)), FakeClock()
+        publisher = Publisher([camera], "yard", network, clock)
+        await publisher.start()
+        (row,) = network.directory._patterns.values()
+
+        async def rivals(count, first):
+            for number in range(first, first + count):
+                network.directory.hear(row, format_token(KEY, Path(1, (f"{number:x}",))), True)
+                await until(lambda number=number: publisher.status()["cameras"][0]["rivals"] == number)
+
+        with caplog.at_level(logging.WARNING, "manyeyes"):
+            await rivals(20, 1)
+            clock.advance(1_000_000)
+            await rivals(20, 21)
+        words = [one.getMessage() for one in caplog.records if one.name.startswith("manyeyes")]
+        assert len(words) == 2
+        assert all("the other one answers" in text for text in words)
+        await publisher.aclose()
+        await camera.aclose()
 
     run(main)
 

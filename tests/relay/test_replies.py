@@ -3,6 +3,7 @@
 import contextlib
 import threading
 
+from manyeyes.relay.answers import MAX_ASKERS
 from manyeyes.relay.network import THREADS, Network
 from manyeyes.relay.replies import THREADS_EACH, Replies
 from tests.relay.machines import LIMIT_S, free_endpoint, run, until
@@ -75,6 +76,22 @@ def test_who_asks_for_many_cameras_over_a_full_link_leaves_the_threads_to_others
             assert sent == ["quick"]
             room.set()
             await until(lambda: len(sent) == 2 * THREADS + 1)
+        finally:
+            room.set()
+            await network.close()
+
+    run(main)
+
+
+def test_as_many_slow_askers_as_a_camera_has_hold_up_nobody_else():
+    async def main():
+        network, room, sent = Network(listen=(free_endpoint(),)), threading.Event(), []
+        await network.open()
+        try:
+            for number in range(MAX_ASKERS * THREADS_EACH):
+                network.replies.send(f"slow{number % MAX_ASKERS}", lambda: room.wait(LIMIT_S))
+            network.replies.send("quick", lambda: sent.append("quick"))
+            await until(lambda: sent)
         finally:
             room.set()
             await network.close()

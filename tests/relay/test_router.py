@@ -1,5 +1,6 @@
 """Routers between machines: each is a session of its own, in this process."""
 
+import asyncio
 import contextlib
 
 import pytest
@@ -192,6 +193,17 @@ def test_a_path_that_is_too_long_is_not_passed_on():
     run(main)
 
 
+async def comes_and_goes(router, site):
+    network, camera = Network((router.endpoint,)), camera_of(FakeSource())
+    publisher, key = Publisher([camera], site, network), f"manyeyes/{site}/front"
+    await publisher.start()
+    await until(lambda: router.path(key))
+    assert len(router.routes) == 1
+    await publisher.aclose()
+    await camera.aclose()
+    await until(lambda: not router.path(key))
+
+
 @pytest.mark.parametrize("patterns", [("manyeyes/**",), ("manyeyes/**", "manyeyes/*/front")])
 def test_a_camera_that_is_gone_makes_room_if_nobody_watches_it(patterns, monkeypatch):
     monkeypatch.setattr(discover_module, "MAX_CAMERAS", 1)
@@ -199,15 +211,30 @@ def test_a_camera_that_is_gone_makes_room_if_nobody_watches_it(patterns, monkeyp
     async def main():
         async with Passing(patterns=patterns) as router:
             for name in ("one", "two", "one"):
-                network = Network((router.endpoint,))
-                camera = camera_of(FakeSource())
-                publisher = Publisher([camera], name, network)
-                await publisher.start()
-                await until(lambda name=name: router.path(f"manyeyes/{name}/front"))
-                assert len(router.routes) == 1
-                await publisher.aclose()
-                await camera.aclose()
-                await until(lambda name=name: not router.path(f"manyeyes/{name}/front"))
+                await comes_and_goes(router, name)
             assert [camera.hub.closed for camera in router.cameras] == [True, True, False]
+
+    run(main)
+
+
+def test_one_that_comes_back_while_it_is_being_closed_gets_another_name(monkeypatch):
+    """A server shows it until it is closed, and refuses a second one of that name."""
+    monkeypatch.setattr(discover_module, "MAX_CAMERAS", 1)
+
+    async def main():
+        async with Passing() as router:
+            room = asyncio.Event()
+
+            async def hide(camera):
+                await room.wait()
+                await camera.aclose()
+
+            router.router._hide = hide
+            try:
+                for name in ("one", "two", "one"):
+                    await comes_and_goes(router, name)
+            finally:
+                room.set()
+            assert [camera.name for camera in router.cameras] == ["one-front", "two-front", "one-front-2"]
 
     run(main)

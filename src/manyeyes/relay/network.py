@@ -49,7 +49,9 @@ HANDSHAKE_MS = 5000
 SNDBUF_BYTES = 65536
 LEASE_MS = 3000
 ROUTER_TRIES, ROUTER_S = 20, 0.01  # a machine that is there has answered by then, as a rule
-THREADS = 32  # of which replies.py lets each asker have few
+# Two for each of as many askers as one camera has (replies.py), all of whose links may be full, and some for the rest. They
+# are started when they are needed.
+THREADS = 144
 QUESTIONS = 4
 # How long a network that is just coming up is waited for, where others are to be found by multicast.
 UP_TRIES, UP_S = 50, 0.1

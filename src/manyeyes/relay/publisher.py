@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("manyeyes")
 
+COMPLAIN_US = 1000000
+
 
 class Publisher:
     """The cameras of one server under one site's name.
@@ -73,7 +75,7 @@ class Publisher:
         """
         key = camera_key(self.site, camera.name)
         answers = Answers(camera, key, self._epoch, self._network, self._clock, self._allow_config)
-        name = self._names[camera.name] = _Name(answers, self._network, self._epoch)
+        name = self._names[camera.name] = _Name(answers, self._network, self._epoch, self._clock)
         await name.claim()
         log.info("%s: published as %s", camera.name, key)
 
@@ -109,11 +111,13 @@ class _Name:
         rivals: Other machines that say they have this very camera. Routers only pass it on and are none.
     """
 
-    def __init__(self, answers: Answers, network: "Network", epoch: int) -> None:
+    def __init__(self, answers: Answers, network: "Network", epoch: int, clock: "Clock") -> None:
         self.announced = Announced(answers, network)
         self.rivals: set[Path] = set()
         self._key = answers.key
         self._network = network
+        self._clock = clock
+        self._complained_us = 0
         self._path = Path(epoch, (network.id,))
         self._watch: Watch | None = None
         self._changed = asyncio.Event()
@@ -132,12 +136,18 @@ class _Name:
         """See who else has the name."""
         before = self.rivals
         self.rivals = {way for way in self._network.directory.ways(key) if len(way.sessions) == 1}
-        for rival in self.rivals - before:
-            first = (
-                "the other one answers, for it began first" if rival < self._path else "it waits, for we began first"
-            )
-            log.warning("%s: another machine publishes this name, too: %s; give one of them another", key, first)
+        if new := self.rivals - before:
+            self._complain(min(new))
         self._changed.set()
+
+    def _complain(self, rival: Path) -> None:
+        """Log, once a second at most: anybody can announce any number of rivals."""
+        now_us = self._clock.now_us()
+        if now_us - self._complained_us < COMPLAIN_US:
+            return
+        self._complained_us = now_us
+        first = "the other one answers, for it began first" if rival < self._path else "it waits, for we began first"
+        log.warning("%s: another machine publishes this name, too: %s; give one of them another", self._key, first)
 
     async def _settle(self) -> None:
         """Answer while nobody older does."""

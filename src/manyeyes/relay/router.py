@@ -61,7 +61,7 @@ class Router:
         self._epoch = 0
         self._discovers: list[Discover] = []
         self._passages: dict[str, _Passage] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[asyncio.Task[None], str] = {}  # the camera's name: it may still be shown
 
     async def start(self) -> None:
         """Join the other machines, and pass on what comes up from now on.
@@ -80,7 +80,7 @@ class Router:
     def _add(self, key: str) -> None:
         if key in self._passages:
             return  # found by another pattern before
-        names = {passage.camera.name for passage in self._passages.values()}
+        names = {*self._closing.values(), *(passage.camera.name for passage in self._passages.values())}
         camera = self._make(name_for(key, names.__contains__), key)
         assert camera.capture is not None, "a camera with a source has a capture"
         source = camera.capture.source
@@ -105,8 +105,8 @@ class Router:
             return False
         del self._passages[key]
         task = asyncio.create_task(self._end(passage))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._closing[task] = passage.camera.name
+        task.add_done_callback(self._closing.pop)
         return True
 
     async def _end(self, passage: "_Passage") -> None:
