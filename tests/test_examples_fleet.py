@@ -116,6 +116,13 @@ def test_systemd_takes_the_unit(unit, tmp_path):
         assert words[0] != "verify" or not done.stderr
 
 
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_it_is_started_again_for_ever_but_with_wrong_settings(unit):
+    head, service = unit.read_text().split("[Service]")
+    assert "StartLimitIntervalSec=0" in head.splitlines()
+    assert {"Restart=always", "RestartPreventExitStatus=2"} <= set(service.splitlines())
+
+
 def service(name, settings, folder, port):
     """Return the command of a service, as systemd would make it of these settings."""
     text = (FLEET / "systemd" / f"manyeyes-{name}.service").read_text()
