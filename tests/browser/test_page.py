@@ -268,22 +268,6 @@ def test_snapshot_that_fails_says_why(new_tab: NewTab) -> None:
         tab.wait_text("#notice", "o frame within 3 s")
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_no_room_for_another_viewer_says_why_and_is_tried_again(served: Serving, new_tab: NewTab, status: int) -> None:
-    tab = new_tab(**DESKTOP)
-    refusal = {"error": "too many connections from 192.0.2.1"}
-    tab.page.route(
-        "**/stream.jpg?*", lambda route: route.fulfill(status=status, headers={"Retry-After": "1"}, json=refusal)
-    )
-    tab.page.goto(served.url)
-    tab.wait_text("#notice", "The camera is busy")
-    tab.wait_text("#reason", "oo many connections from 192.0.2.1")
-    tab.page.unroute_all(behavior="ignoreErrors")
-    tab.wait_text("#state", "Live")
-    tab.next("#view", 0)
-    assert tab.exceptions == []
-
-
 def test_full_screen_and_back(served: Serving, new_tab: NewTab) -> None:
     tab = new_tab(**DESKTOP)
     open_page(tab, served.url)

@@ -136,6 +136,37 @@ def test_no_camera_yet(name: str, options: dict[str, Any], new_tab: NewTab) -> N
         judge(tab, name)
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_no_room_for_another_viewer(new_tab: NewTab, status: int) -> None:
+    with Serving("test:?size=640x480&fps=10") as serving:
+        tab = new_tab(**PHONE)
+        refusal = {"error": "too many connections from 192.0.2.1"}
+        tab.page.route(
+            "**/stream.jpg?*",
+            lambda route: route.fulfill(status=status, headers={"Retry-After": "1"}, json=refusal),
+        )
+        tab.page.goto(serving.url)
+        tab.wait_text("#notice", "The camera is busy")
+        tab.wait_text("#reason", "oo many connections from 192.0.2.1")
+        judge(tab, "busy")
+        tab.page.unroute_all(behavior="ignoreErrors")
+        tab.wait_text("#state", "Live")
+        tab.next("#view", 0)
+        assert tab.exceptions == []
+
+
+def test_gone(new_tab: NewTab) -> None:
+    with InThread("one=test:?size=640x480", "two=test:?size=640x480&fps=10") as serving:
+        tab = new_tab(**DESKTOP)
+        open_page(tab, serving.url + "cams/two/")
+        serving.call(lambda server: server.remove("two"))
+        tab.wait_text("#notice", "This camera is gone")
+        judge(tab, "gone")
+        assert "grayscale" in tab.page.evaluate("getComputedStyle(document.querySelector('#view')).filter"), (
+            "it looks old"
+        )
+
+
 def test_connection_lost(new_tab: NewTab) -> None:
     tab = new_tab(**DESKTOP)
     with Serving("test:?size=640x480&fps=10", port=free_port()) as serving:
