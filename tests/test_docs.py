@@ -124,6 +124,7 @@ def test_limits_in_the_documents_are_those_of_the_code() -> None:
         f"| body | {http.BODY_BYTES >> 10} KiB, {connection.BODY_S:g} s |",
         f"| TLS handshake | {transport.HANDSHAKE_S:g} s |",
         f"at most {tls.PIECE_BYTES >> 10} KiB\n  of a connection are encrypted",
+        f"More\n  than {tls.EMPTY_RECORDS} records in a row",
         f"| idle keep-alive connection | {connection.KEEP_ALIVE_S:g} s |",
         f"`--max-connections` ({Settings().max_connections})",
         f"| requests on one connection | {connection.REQUESTS} |",

@@ -6,6 +6,7 @@ import random
 import socket
 import ssl
 import subprocess
+from asyncio.subprocess import PIPE, STDOUT
 
 import pytest
 
@@ -14,7 +15,7 @@ from manyeyes.core.errors import ConfigError
 from manyeyes.core.multipart import LENGTH
 from manyeyes.delivery import tls as tls_module
 from manyeyes.delivery.limits import Limits
-from manyeyes.delivery.tls import PIECE_BYTES, Certificate, TlsSocket, certificate_for
+from manyeyes.delivery.tls import EMPTY_RECORDS, PIECE_BYTES, Certificate, TlsSocket, certificate_for
 from manyeyes.testing import SlowViewer, fake_jpeg, fake_jpeg_number
 from tests.delivery.certificates import Pair, client_context
 from tests.delivery.wire import GET, LIMIT_S, Client, group_of, listening, until
@@ -179,6 +180,37 @@ def test_the_end_of_the_other_side(pair):
                 assert peer.tls.read(1) == b""  # its word, for the peer's memory has no end of its own
 
 
+@pytest.mark.parametrize("step", [1, 3, 100, 1_000_000])
+def test_records_that_come_in_any_pieces(pair, step):
+    ours, peer = connected(pair, OddSocket())
+    sizes = (1, 2, 500, 16_384, 16_385, 40_000)
+    for size_bytes in sizes:
+        peer.tls.write(b"x" * size_bytes)
+    came, arrived = peer.outgoing.read(), 0
+    for pos in range(0, len(came), step):
+        ours.feed(came[pos : pos + step])
+        while data := ours.decrypt(1 << 20):
+            arrived += len(data)
+    assert arrived == sum(sizes)
+    ours.close()
+
+
+def test_records_with_nothing_in_them_are_not_all_looked_at(pair):
+    class Empty:
+        def read(self, _most_bytes):
+            raise ssl.SSLWantReadError
+
+    ours, _ = connected(pair, OddSocket())
+    ours._tls = Empty()
+    record = b"\x17\x03\x03\x00\x01x"
+    ours.feed(record * 1000)
+    with pytest.raises(ssl.SSLError, match="more than 32 records"):
+        ours.decrypt(1)
+    assert len(ours._received) == (1000 - EMPTY_RECORDS - 1) * len(record)
+    ours._ready = False  # there is nobody to say goodbye
+    ours.close()
+
+
 def test_what_is_cut_off_does_not_look_whole(pair):
     sock = OddSocket([100])
     ours, _ = connected(pair, sock)
@@ -253,6 +285,37 @@ def test_old_versions_are_refused(pair):
 
 def test_nobody_can_make_it_negotiate_again(pair):
     assert Certificate(pair.cert, pair.key).context.options & ssl.OP_NO_RENEGOTIATION
+
+
+def test_a_client_may_change_its_key_but_not_do_nothing_else(pair):
+    async def scenario(listener):
+        words = ["openssl", "s_client", "-tls1_3", "-connect", f"127.0.0.1:{listener.address[1]}"]
+        client = await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
+
+        async def say(line, heard):
+            """Return whether it is heard before the end."""
+            with contextlib.suppress(ConnectionError):
+                client.stdin.write(line)
+                await client.stdin.drain()
+            while came := await client.stdout.readline():
+                if heard in came:
+                    return True
+            return False
+
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                for _ in range(3):
+                    assert await say(GET % b"/status", b"HTTP/1.1 200")
+                    for _ in range(EMPTY_RECORDS):
+                        assert await say(b"k\n", b"KEYUPDATE")  # s_client's word for it
+                while await say(b"k\n", b"KEYUPDATE"):
+                    pass
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                client.kill()
+            await client.communicate()
+
+    run(pair, scenario, Hub())
 
 
 def test_one_connection_too_many_is_told_so_in_tls(pair):
