@@ -25,12 +25,15 @@ from manyeyes import supervisor
 from manyeyes.core.multipart_parser import MultipartParser
 from tests.conftest import require
 from tests.serving import LIMIT_S, Serving, eventually, get_json, numbered
+from tests.test_server import users_file
 
 PLACEHOLDER = "x-placeholder"
 MANY = 64  # connections that all go to one of two workers: one in 2**63 times
 SEGMENTS = Path("/dev/shm")
 
 require(importlib.util.find_spec("zenoh"), "zenoh is not installed: pip install 'manyeyes[relay]'")
+from manyeyes.processes import WorkerServer  # noqa: E402  # it imports Zenoh
+
 require(SEGMENTS.is_dir(), "no /dev/shm")
 
 
@@ -475,6 +478,27 @@ def test_who_signs_in_at_one_worker_is_signed_in_at_all(tmp_path, folder, pictur
         post_form(server, "/logout", "", cookie)
         eventually(lambda: answers(server, cookie) == {401}, "both know that it is over")
         assert server.stop() == 0
+
+
+def test_a_worker_knows_who_has_signed_in_before_it_listens(tmp_path):
+    """Else, when one is started again, people are asked to sign in who have."""
+    shared = []
+
+    class View:
+        async def share(self, what, _state, _heard):
+            shared.append((what, server._listener))
+            return lambda change: None
+
+    async def main():
+        server.view = View()
+        try:
+            await server.start()
+        finally:
+            await server.aclose()
+
+    server = WorkerServer(port=0, users=users_file(tmp_path, anna="view"))
+    asyncio.run(main())
+    assert shared == [("sessions", None)]
 
 
 def test_what_is_wrong_is_said_once_and_nothing_starts(tmp_path):

@@ -86,8 +86,8 @@ class WorkerServer(Server):
         """As in Server, of all processes."""
         return merged(self._told, accept)
 
-    async def share_sessions(self) -> None:
-        """Have whoever signs in at one worker be signed in at all of them."""
+    async def _before_listening(self) -> None:
+        """Have whoever signs in, or has signed in, at one worker be signed in at all of them."""
         sessions = self._guard.sessions if self._guard is not None else None
         if sessions is None:
             return
@@ -155,7 +155,6 @@ async def _worker(task: dict[str, Any], settings: Settings, stop: asyncio.Event)
         await asyncio.wait([stopped, known], return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
             await server.start()
-            await server.share_sessions()
             _tell("ready " + json.dumps({"url": server.url, "urls": server.urls}))
             await stop.wait()
     finally:

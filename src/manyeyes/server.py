@@ -131,6 +131,7 @@ class Server:
                     raise ConfigError(str(error), "cameras", camera.capture.source.url) from error
         if node is not None:
             await node.start()
+        await self._before_listening()
         self._listen()
         self._running = True
         for camera in self.cameras:
@@ -139,6 +140,9 @@ class Server:
             from .discovered import Discovered  # here, so that a server that discovers nothing needs nothing of it
 
             self._discovered = Discovered(self.cameras, self.add, self.remove, node)
+
+    async def _before_listening(self) -> None:
+        """Learn what the first request needs; one of several processes has it from the others (processes.py)."""
 
     def _listen(self) -> None:
         """Accept connections from now on; one of several processes does it otherwise, or not at all (processes.py)."""
