@@ -97,6 +97,15 @@ def test_interrupted(path, typed, monkeypatch):
         edit(path, "anna")
 
 
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # as the locale has it
+def test_a_password_in_another_encoding(path, monkeypatch, errors):
+    line = io.TextIOWrapper(io.BytesIO("geheimnistr\xe4ger\n".encode("latin-1")), "utf-8", errors)
+    monkeypatch.setattr(command.sys, "stdin", line)
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        edit(path, "anna")
+    assert not Path(path).exists()
+
+
 def test_for_a_while(path, typed):
     typed("correct horse\n")
     edit(path, "guest", "--camera", "front")

@@ -72,14 +72,18 @@ def _about(path: str, user: User) -> str:
 
 def _ask(name: str) -> str:
     """Return the new password: typed twice, or the first line of standard input."""
-    if not sys.stdin.isatty():
-        return editing.check_password(sys.stdin.readline().rstrip("\r\n"))
     try:
-        password = editing.check_password(getpass.getpass(f"new password of {name}: "))
-        if getpass.getpass("the same again: ") != password:
-            raise ConfigError("the two passwords differ: nothing was changed")
+        if not sys.stdin.isatty():
+            password = editing.check_password(sys.stdin.readline().rstrip("\r\n"))
+        else:
+            password = editing.check_password(getpass.getpass(f"new password of {name}: "))
+            if getpass.getpass("the same again: ") != password:
+                raise ConfigError("the two passwords differ: nothing was changed")
+        password.encode()  # what was not UTF-8 may be in it as what Python makes of such bytes
     except (EOFError, KeyboardInterrupt):
         raise ConfigError("no password: nothing was changed") from None
+    except UnicodeError:  # not with what it says: that is of the password
+        raise ConfigError("the password is not UTF-8, which browsers send: nothing was changed") from None
     return password
 
 

@@ -37,7 +37,7 @@ NEEDS: dict[str, dict[str, str]] = {
     "/logout": {"POST": PUBLIC},
     "/link": {"POST": CONTROL},
     "/healthz": _FILE,
-    "/readyz": _FILE,  # whoever has no grant sees no camera's name there
+    "/readyz": _FILE,  # nobody has a grant there, so it names no camera
 }
 
 # What tells of every camera: for those who may see them all.
