@@ -4,6 +4,7 @@ from manyeyes.core.envelope import (
     HEADER_BYTES,
     MAX_JPEG_BYTES,
     MAX_REASON_BYTES,
+    MAX_WALL_US,
     STATES,
     Envelope,
 )
@@ -101,6 +102,12 @@ class TestEnvelope(unittest.TestCase):
         for changes in ({"width": 0}, {"height": 0}, {"seq": 0}):
             self.refused(picture(**changes).encode(), "contradicts")
         self.refused(nothing(width=320, height=240).encode(), "contradicts")
+
+    def test_a_time_of_capture_is_a_date(self):
+        for wall_us in (0, MAX_WALL_US):
+            self.assertEqual(Envelope.decode(picture(wall_us=wall_us).encode()).wall_us, wall_us)
+        for wall_us in (-1, MAX_WALL_US + 1, (1 << 63) - 1):
+            self.assertEqual(self.refused(picture(wall_us=wall_us).encode(), str(wall_us), "clock").offset, 34)
 
     def test_lengths_are_bounded_before_anything_is_looked_at(self):
         data = bytearray(picture().encode())

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manyeyes.core.envelope import HEADER_BYTES, STATES, Envelope
+from manyeyes.core.envelope import HEADER_BYTES, MAX_WALL_US, STATES, Envelope
 from manyeyes.core.errors import ProtocolError
 from tests.core.test_envelope import FIELDS
 
 U64 = st.integers(0, 2**64 - 1)
 I64 = st.integers(-(2**63), 2**63 - 1)
 U32 = st.integers(0, 2**32 - 1)
+DATE = st.integers(0, MAX_WALL_US)
 
 
 @st.composite
@@ -20,7 +21,7 @@ def envelopes(draw: st.DrawFn) -> Envelope:
     seq = draw(st.integers(1, 2**64 - 1) if jpeg else U64)
     state, reason = draw(st.sampled_from(STATES)), draw(st.text(max_size=256))
     return Envelope(
-        draw(U64), seq, state, reason, jpeg, draw(sides), draw(sides), draw(I64), draw(I64), draw(U32), draw(U32)
+        draw(U64), seq, state, reason, jpeg, draw(sides), draw(sides), draw(DATE), draw(I64), draw(U32), draw(U32)
     )
 
 

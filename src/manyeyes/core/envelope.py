@@ -16,7 +16,7 @@ A new field means a new version: a reader of this one refuses it by name, which 
 | 4 | jpeg_bytes | length of the JPEG |
 | 8 | epoch | which run of the publisher counts the sequence: its start as Unix time in microseconds |
 | 8 | seq | number of the frame; without one, of the newest frame that there was |
-| 8 | wall_us | Unix time of capture, by the clock of the camera's machine |
+| 8 | wall_us | Unix time of capture, by the clock of the camera's machine; from 0 to MAX_WALL_US |
 | 8 | sent_us | Unix time of sending, by the clock of the machine that answers |
 | 4 | age_us | now minus the time of capture, at sending, as far as that machine knows |
 | 4 | held_us | how long the query waited there |
@@ -34,6 +34,8 @@ STATES = ("idle", "starting", "live", "lost")
 MAX_JPEG_BYTES = 32 << 20
 MAX_REASON_BYTES = 1024
 _REASON_CHARACTERS = MAX_REASON_BYTES // 4  # a character is 4 bytes at most
+# The year 2112. What is no date cannot be written into a file's header.
+MAX_WALL_US = 1 << 52
 
 _FORM = ">4sBBBBHHHIQQqqII"
 HEADER_BYTES = struct.calcsize(_FORM)
@@ -141,6 +143,8 @@ class Envelope:
         expected_bytes = HEADER_BYTES + reason_bytes + jpeg_bytes
         if size_bytes != expected_bytes:
             raise ProtocolError(f"{size_bytes} bytes: expected {expected_bytes}", min(size_bytes, expected_bytes))
+        if not 0 <= wall_us <= MAX_WALL_US:
+            raise ProtocolError(f"captured at {wall_us} us: expected 0 to {MAX_WALL_US}; set the camera's clock", 34)
         # A picture has a size and a number, and what is none has no size.
         if any(bool(value) != bool(flags) for value in (jpeg_bytes, width, height)) or (flags and not seq):
             raise ProtocolError(
