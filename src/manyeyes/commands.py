@@ -195,6 +195,8 @@ async def record(
             raise recording.error
         why = (recording.error.strerror or str(recording.error)).lower()
         raise ManyeyesError(f"cannot write {output}: {why}; {recording.frames} frames are in it") from recording.error
+    if not recording.began.is_set():
+        raise ManyeyesError(f"ended by a signal before there was a picture: {output} is not written")
     return show.as_summary(
         output, recording.how, recording.duration_us, recording.frames, recording.bytes, recording.dropped,
         recording.bad_frames,

@@ -104,6 +104,16 @@ def test_ctrl_c_completes_the_file(tmp_path: Path, name: str) -> None:
     assert f" {len(times_s(path))} frames" in out
 
 
+def test_ctrl_c_before_there_is_a_picture_is_no_success(tmp_path: Path) -> None:
+    path = tmp_path / "out.mkv"
+    recording = Recording("/dev/video987", "-o", str(path))
+    assert recording.process.stderr is not None
+    assert "lost" in recording.process.stderr.readline()
+    code, out, err = recording.end(signal.SIGINT)
+    assert (code, out, path.exists()) == (1, "", False)
+    assert err.splitlines()[-1] == f"manyeyes: ended by a signal before there was a picture: {path} is not written"
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_a_kill_leaves_a_file_that_plays(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
