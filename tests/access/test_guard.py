@@ -111,7 +111,7 @@ def test_the_page_has_a_strict_policy(tmp_path):
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
             assert f"frame-ancestors 'self' {FRIEND}" in policy
-            assert (await house.ask(path, headers)).headers["Referrer-Policy"] == "no-referrer", "its URL may be a key"
+            assert (await house.ask(path, headers)).headers["Referrer-Policy"] == "same-origin", "its URL may be a key"
 
     run(tmp_path, main, cors=[FRIEND])
 

@@ -20,6 +20,8 @@ FLAGS = [
     "--disable-sync",
     "--disable-component-update",
     "--no-first-run",
+    # A name that is no loopback to the browser: over plain HTTP it trusts such a page less, and says less about it.
+    "--host-resolver-rules=MAP camera.example 127.0.0.1",
 ]
 
 # `shown(SELECTOR)` is what the picture of an <img> says at this moment: {counter, wallMs}, or null.

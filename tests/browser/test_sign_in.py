@@ -84,6 +84,22 @@ def test_in_and_out(served: Serving, new_tab: NewTab, name: str, options: dict[s
     quiet(tab)
 
 
+def test_in_and_out_from_another_machine_over_plain_http(users: Path, new_tab: NewTab) -> None:
+    """There a browser says nothing but `Origin` about where a form comes from, and not even that without a referrer."""
+    with Serving("test:?size=320x240", "--users", str(users), "--allowed-host", "camera.example") as serving:
+        tab = new_tab(**PHONE)
+        tab.page.goto(f"http://camera.example:{serving.port}/")
+        sign_in(tab, "anna")
+        live(tab)
+        tab.page.locator("#sharing").click()
+        tab.page.get_by_role("button", name="Make a link").click()
+        assert tab.wait("document.querySelector('#share-url').value").startswith("http://camera.example:")
+        tab.page.get_by_role("button", name="Close").click()
+        tab.page.get_by_role("button", name="Sign out").click()
+        tab.page.wait_for_url("**/login?out")
+        quiet(tab)
+
+
 def test_by_keyboard_alone(served: Serving, new_tab: NewTab) -> None:
     tab = new_tab(**DESKTOP)
     tab.page.goto(served.url)

@@ -44,7 +44,7 @@ def test_differences_have_reasons() -> None:
 def test_page(each_home: Home) -> None:
     reply = ask(each_home.address, "/")
     check(each_home, reply, 200, "text/html; charset=utf-8")
-    assert reply.headers["referrer-policy"] == "no-referrer"
+    assert reply.headers["referrer-policy"] == "same-origin"
     assert reply.headers["content-security-policy"].startswith("connect-src 'self'; img-src 'self' blob: data:;")
     assert reply.headers.get("content-encoding") == each_home.by_design("page encoding")
     assert int(reply.headers["content-length"]) == len(reply.body)

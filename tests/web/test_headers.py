@@ -45,4 +45,4 @@ class TestHeaders(unittest.TestCase):
         one = headers.asset("text/html; charset=utf-8")
         self.assertEqual(one["Content-Type"], "text/html; charset=utf-8")
         self.assertIn("connect-src 'self'", one["Content-Security-Policy"])
-        self.assertEqual(one["Referrer-Policy"], "no-referrer")
+        self.assertEqual(one["Referrer-Policy"], "same-origin")
