@@ -39,16 +39,16 @@ examples:
   manyeyes record /dev/video0 -o day.mp4 --every 10s --for 24h
 """
 
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 MAX_S = 7 * 86400
 
 
 def duration_s(text: str) -> float:
     """Return a duration such as 10s, 1.5m, 2h; a bare number is seconds."""
-    match = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]+)?)(s|m|h|)", text.strip())
+    match = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]+)?)(s|m|h|d|)", text.strip())
     seconds = float(match[1]) * _UNITS[match[2]] if match else 0
     if not 0 < seconds <= MAX_S:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a duration such as 10s, 5m or 1h, a week at most")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a duration such as 10s, 5m, 1h or 2d, a week at most")
     return seconds
 
 

@@ -142,13 +142,16 @@ def test_a_link_is_shared_and_opens_one_camera(served: Serving, new_tab: NewTab)
     quiet(tab)
 
 
-def test_a_viewer_shares_nothing(served: Serving, new_tab: NewTab) -> None:
+def test_a_viewer_shares_and_changes_nothing(served: Serving, new_tab: NewTab) -> None:
     tab = new_tab(**DESKTOP)
     tab.page.goto(served.url)
     sign_in(tab, "ben")
     live(tab)
     tab.page.get_by_role("button", name="Sign out").wait_for()
     assert tab.page.locator("#sharing").count() == 0
+    # Whose settings were learnt before it was known who looks has them put away, too.
+    tab.page.wait_for_function("document.querySelector('#settings').hidden === false")
+    tab.page.locator("#settings").wait_for(state="hidden")
     quiet(tab)
 
 

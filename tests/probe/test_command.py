@@ -108,14 +108,16 @@ def test_a_wrong_command_line_is_exit_2(arguments: list[str]) -> None:
     assert (code, out, err.count("\n")) == (2, "", 1)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("10", 10), ("10s", 10), ("1.5m", 90), ("2h", 7200), (" 1s ", 1)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("10", 10), ("10s", 10), ("1.5m", 90), ("2h", 7200), ("2d", 172800), (" 1s ", 1)]
+)
 def test_durations(text: str, seconds: float) -> None:
     assert duration_s(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "1d", "s", "1e9", "inf", "9999999h"])
+@pytest.mark.parametrize("text", ["", "0", "-1", "8d", "s", "1e9", "inf", "9999999h"])
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="10s, 5m or 1h"):
+    with pytest.raises(argparse.ArgumentTypeError, match="10s, 5m, 1h or 2d"):
         duration_s(text)
 
 

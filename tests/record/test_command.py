@@ -164,7 +164,7 @@ def test_a_stream_is_recorded_byte_for_byte(tmp_path: Path) -> None:
         (["test:", "-o", "x.avi"], 2, "expected NAME.mkv"),
         (["test:"], 2, "-o"),
         (["nothing.mp4", "-o", "x.mkv"], 2, "no such file"),
-        (["test:", "-o", "x.mkv", "--for", "soon"], 2, "10s, 5m or 1h"),
+        (["test:", "-o", "x.mkv", "--for", "soon"], 2, "10s, 5m, 1h or 2d"),
         (["test:", "-o", "/nowhere/x.mkv"], 2, "--output /nowhere/x.mkv: there is no folder /nowhere"),
     ],
 )

@@ -1,4 +1,5 @@
-// What only somebody sees whom the server knows: a link to share, and the way out. A cam's page is without this file.
+// What only somebody sees whom the server knows: a link to share, the way out, and settings only who may change them.
+// A cam's page is without this file.
 
 import { ask, make } from './page.js';
 
@@ -10,6 +11,7 @@ const base = here ? '../../' : '';
 ask('status').then(({ you }) => {
   if (you?.by === 'session') leave(you.name);
   if (you?.may_share) share();
+  if (you?.role === 'view') document.getElementById('settings').style.display = 'none'; // each change would be refused
 }).catch(() => {}); // the page says what is wrong
 
 function leave(name) {
