@@ -56,6 +56,7 @@ def test_cameras(texts, expected):
         (["cam=test:", "rtsp://me:hush@x/"], ("camera name cam", "given to rtsp:...", "back=rtsp:...")),
         (["a="], ("a=", "no source", "a=test:")),
         ([""], ("no source",)),
+        (["/videos/\udcff.mp4"], (r"'/videos/\udcff.mp4'", "UTF-8", "rename")),  # Latin-1, as Python hands it on
     ],
 )
 def test_bad_cameras(texts, words):
@@ -75,6 +76,7 @@ def test_bad_cameras(texts, words):
         ({"port": 65536}, "port", ("--port 65536", "at most 65535")),
         ({"port": "x"}, "port", ("--port x", "whole number")),
         ({"host": ""}, "host", ("--host", "1 character")),
+        ({"host": "\udcff"}, "host", ("--host", "expected text in UTF-8")),
         ({"fps": 0}, "fps", ("--fps 0", "at least 0.1")),
         ({"fps": float("nan")}, "fps", ("--fps nan",)),
         ({"fps": float("inf")}, "fps", ("--fps inf", "240")),

@@ -56,8 +56,8 @@ def open_camera(source: str, name: str = "cam", **settings: object) -> Camera:
     Args:
         source: As on the command line.
         name: Its name in `/status`.
-        settings: The fields of `config.Settings` that concern cameras: size, fps, quality, rotate, flip, overlay, controls,
-            drop_same_s, linger_s, always_on.
+        settings: The fields of `config.Settings` that concern cameras: size, fps, quality, rotate, flip, overlay,
+            controls, drop_same_s, linger_s, always_on.
 
     Raises:
         ConfigError: If a setting is wrong.

@@ -126,6 +126,7 @@ _WORDS = {
     "bool_type": "expected true or false",
     "bool_parsing": "expected true or false",
     "string_type": "expected a text in quotes",
+    "string_unicode": "expected text in UTF-8",
     "string_pattern_mismatch": "expected three octal digits, as in 0660",
     "tuple_type": "expected a list",
     "dict_type": "expected a table, as in { NAME = VALUE }",
@@ -244,6 +245,11 @@ def _shown(source: str) -> str:
 def _camera(name: str, source: str) -> CameraSettings:
     if not source:
         raise ConfigError(f"{name}=: no source; expected {name}=SOURCE, as in {name}=test:", "cameras", "", "a source")
+    try:
+        source.encode()
+    except UnicodeEncodeError:  # a file of another time: Python hands its name on with the bytes that are none
+        message = f"source {_shown(source)!r}: expected text in UTF-8; rename the file"
+        raise ConfigError(message, "cameras", source, "text in UTF-8") from None
     return CameraSettings(name=name, source=source)
 
 

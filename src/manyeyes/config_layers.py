@@ -1,7 +1,7 @@
 """Where settings come from: a file, the environment, the command line. Who comes later wins, name by name.
 
-What was said nowhere has its default. Cameras are one name: those of a command line stand for all that a file has. Only controls
-are joined.
+What was said nowhere has its default. Cameras are one name: those of a command line stand for all that a file has. Only
+controls are joined.
 """
 
 import difflib

@@ -1,7 +1,8 @@
 """Discovered: what `--discover` found, as cameras of the server.
 
-A camera that is heard of is added once, under a name made of its site's and its own, and stays: when its machine is gone it
-shows why, and comes back by itself. Only where there are too many is one that is gone and that nobody watches removed.
+A camera that is heard of is added once, under a name made of its site's and its own, and stays: when its machine is
+gone it shows why, and comes back by itself. Only where there are too many is one that is gone and that nobody watches
+removed.
 """
 
 import asyncio

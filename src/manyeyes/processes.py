@@ -1,8 +1,8 @@
 """The processes of `--workers`: the one that captures, and those that deliver. `supervisor.py` starts them.
 
 What one is to do comes as a line of JSON on its standard input, which stays open: its end is the supervisor's end, and
-so this process's. On standard output it says when it is ready, and once a second that it lives. Everything else goes through
-the private network: `relay/local_feed.py` and `relay/local_view.py`.
+so this process's. On standard output it says when it is ready, and once a second that it lives. Everything else goes
+through the private network: `relay/local_feed.py` and `relay/local_view.py`.
 """
 
 import asyncio

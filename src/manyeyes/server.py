@@ -226,8 +226,8 @@ class Server:
         """Show one more camera, from now on; return it.
 
         Args:
-            camera: As for `Server()`. A source without a name gets the next one of cam, cam2, ... that is free, and one that
-                cannot be opened is a camera that is lost: it is tried again and again.
+            camera: As for `Server()`. A source without a name gets the next one of cam, cam2, ... that is free, and one
+                that cannot be opened is a camera that is lost: it is tried again and again.
 
         Raises:
             ConfigError: If its name cannot be or is there already, or its source cannot be. Nothing has changed.

@@ -5,7 +5,8 @@
                 └─ worker N     ...
 
 It holds the port, so that it stays ours while workers come and go, has each process started again that ends, ends one
-that gives no sign of life, and takes everything away in the end. It imports little, and so is small and hardly ever fails.
+that gives no sign of life, and takes everything away in the end. It imports little, and so is small and hardly ever
+fails.
 """
 
 import asyncio

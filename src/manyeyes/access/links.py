@@ -2,8 +2,8 @@
 
     ?key=GENERATION.CAMERA.UNTIL.SIGNATURE
 
-The signature is HMAC-SHA256 with the file's `link_key`. GENERATION stands for the user who gave the link away: when their
-password, role or cameras change, or they are gone, their links end.
+The signature is HMAC-SHA256 with the file's `link_key`. GENERATION stands for the user who gave the link away: when
+their password, role or cameras change, or they are gone, their links end.
 """
 
 import base64

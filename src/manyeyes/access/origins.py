@@ -4,8 +4,8 @@ DNS rebinding: a page of evil.example whose name suddenly points at this machine
 could read all that we serve. So a request must name us by an address (which nobody can rebind), a loopback name, this
 machine's own name, `--host`, or an `--allowed-host`.
 
-CSRF: a page of another site may send a POST here, and the browser adds cookie or password by itself. Browsers tell where
-it comes from.
+CSRF: a page of another site may send a POST here, and the browser adds cookie or password by itself. Browsers tell
+where it comes from.
 """
 
 import ipaddress
@@ -61,8 +61,8 @@ class Origins:
     def trusts(self, request: Request) -> bool:
         """Say whether a request that changes something comes from a page of ours, of an allowed origin, or no page.
 
-        Microdot's CSRF does not do: it takes `Origin` for wrong unless it is on a list, and our own origin is on none: a
-        camera is reached by any of its addresses. Over plain HTTP browsers send nothing but `Origin`.
+        Microdot's CSRF does not do: it takes `Origin` for wrong unless it is on a list, and our own origin is on none:
+        a camera is reached by any of its addresses. Over plain HTTP browsers send nothing but `Origin`.
         """
         if request.method.upper() in _SAFE:
             return True

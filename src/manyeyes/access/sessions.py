@@ -48,8 +48,8 @@ class Sessions:
 
     Attributes:
         dropped: Those that had to make room.
-        told: Called with a session's hash and itself when it begins here and when it is used, and None when it ends: for
-            other processes of the same server, which `take()` and `drop()` it.
+        told: Called with a session's hash and itself when it begins here and when it is used, and None when it ends:
+            for other processes of the same server, which `take()` and `drop()` it.
     """
 
     def __init__(self, clock: "Clock" = CLOCK) -> None:

@@ -3,8 +3,8 @@
 A plain form: it works without a script, and password managers know it. Every URL in it is relative, so it also works
 under a path of a proxy's.
 
-Microdot's login does not do: it builds on its session, and `next=//evil.example` would lead away from here. Ours leads to a
-camera by its name.
+Microdot's login does not do: it builds on its session, and `next=//evil.example` would lead away from here. Ours leads
+to a camera by its name.
 """
 
 import html

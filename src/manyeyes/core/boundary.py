@@ -4,7 +4,8 @@ Rules for this file:
 - A delimiter line is the boundary's name between any numbers of dashes. RFC 2046 wants two before it, and two
   behind it only at the end, but cameras put the dashes into the parameter too (Sony SNC-EB640,
   Panasonic HE40) and then send two or four, or send none. So the name is compared without them.
-- With two dashes it may follow a body without a line end between, as some servers send it. With fewer it must begin a line.
+- With two dashes it may follow a body without a line end between, as some servers send it. With fewer it must begin a
+  line.
 - Everything looks at a window of fixed size around the name, so how the stream was cut changes nothing.
 """
 

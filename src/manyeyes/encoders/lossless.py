@@ -1,8 +1,8 @@
 """Turning JPEGs without decoding them: a binding to the one function of libturbojpeg that does it.
 
-A JPEG is turned in its blocks of coefficients: nothing is lost, and it costs half of decoding
-and encoding again (1280x720, 210 KB: 5 to 6.5 ms against 13). `simplejpeg` has libjpeg-turbo inside but does not show this function, so this looks for the
-system's own library (Debian: libturbojpeg0, BSD) and is simply not there where that is missing.
+A JPEG is turned in its blocks of coefficients: nothing is lost, and it costs half of decoding and encoding again
+(1280x720, 210 KB: 5 to 6.5 ms against 13). `simplejpeg` has libjpeg-turbo inside but does not show this function, so
+this looks for the system's own library (Debian: libturbojpeg0, BSD) and is simply not there where that is missing.
 
 A block that is cut by the right or lower edge can't be moved to the other side. The picture loses that
 strip, at most 15 pixels: 1280x720 and 640x480 lose nothing, 1920x1080 loses 8 rows.

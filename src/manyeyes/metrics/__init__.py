@@ -1,8 +1,8 @@
 """Metrics: what `/metrics` answers, for Prometheus.
 
 - Nothing is kept for it before it is asked for the first time: whoever does not scrape pays nothing.
-- From then on each published frame is measured once, however many watch, and each stream's group has a histogram of ages.
-  All else is read, at the time of the scrape, from the counters that `/status` has, too.
+- From then on each published frame is measured once, however many watch, and each stream's group has a histogram of
+  ages. All else is read, at the time of the scrape, from the counters that `/status` has, too.
 - Labels are cameras and words of ours (states, reasons): never a viewer, an address or a URL.
 
 `prometheus_client` (extra `metrics`) writes the format; it is imported at the first scrape.

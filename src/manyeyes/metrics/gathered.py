@@ -1,8 +1,9 @@
 """Gathered: the metrics of several processes as one, for `--workers`.
 
-What happens to frames before they are sent is told by the process that captures, and by that alone; what is delivered, by
-each worker. Everything has the process's name in the label `process`, and nothing is added up here: a sum that lacks a worker
-which was started again, or does not answer, would look like a counter that began anew, and its return like a burst.
+What happens to frames before they are sent is told by the process that captures, and by that alone; what is delivered,
+by each worker. Everything has the process's name in the label `process`, and nothing is added up here: a sum that lacks
+a worker which was started again, or does not answer, would look like a counter that began anew, and its return like a
+burst.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """Recording: the frames of a hub into a file or a folder.
 
-`recorder.py` takes frames from the hub and has a thread write them; `matroska.py` (JPEGs as they are), `mp4.py` (H.264) and
-`folder.py` (single JPEGs) are the forms. Each keeps what it has written playable at any moment: after a kill, after a
-full disk.
+`recorder.py` takes frames from the hub and has a thread write them; `matroska.py` (JPEGs as they are), `mp4.py` (H.264)
+and `folder.py` (single JPEGs) are the forms. Each keeps what it has written playable at any moment: after a kill, after
+a full disk.
 """
 
 import os

@@ -1,8 +1,8 @@
 """Recorder: takes the frames of a hub and has them written, in order, in a thread of its own.
 
-The disk may be slow, the capture must not be: what has not been written yet waits in memory, WAITING_BYTES at most. Beyond
-that the newest frame is left out and counted, unlike everywhere else in this program: a recording is of what happened, so
-what is in it already is worth no less than what comes now.
+The disk may be slow, the capture must not be: what has not been written yet waits in memory, WAITING_BYTES at most.
+Beyond that the newest frame is left out and counted, unlike everywhere else in this program: a recording is of what
+happened, so what is in it already is worth no less than what comes now.
 
 Placeholders are no pictures of the camera and are not recorded; a gap in the times is.
 """

@@ -4,9 +4,10 @@
     NAME=config:PATTERN      may watch, and see and change settings
     NAME=publish:PATTERN     may be the machine that has these cameras
 
-Zenoh filters by message, direction and key, at the machine that has the rules: what a rule does not allow is not passed on in either
-direction, and who asks is told what he would be told if nobody were there. What names a peer are its password and
-its certificate, so a machine that this one connects to has the common name of its certificate, and none over tcp/; `*` is everybody.
+Zenoh filters by message, direction and key, at the machine that has the rules: what a rule does not allow is not passed
+on in either direction, and who asks is told what he would be told if nobody were there. What names a peer are its
+password and its certificate, so a machine that this one connects to has the common name of its certificate, and none
+over tcp/; `*` is everybody.
 """
 
 from ..core.errors import ConfigError

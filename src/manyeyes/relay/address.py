@@ -130,7 +130,8 @@ def refuse_strangers(
         what: What shows cameras, for the message.
 
     Raises:
-        ConfigError: If other machines can reach a camera, or add one, by these settings, and need no credentials for it.
+        ConfigError: If other machines can reach a camera, or add one, by these settings, and need no credentials for
+        it.
     """
     why = ""
     beyond = [one for one in listen if not is_loopback(one) and not credentials.guards(one, "listen")]

@@ -1,8 +1,8 @@
 """Beside: whether a second query is asked beside the first one. It decides only; times come in as arguments.
 
-With one query there is one frame per round trip: where that is longer than the frame interval, pictures are left out that the
-link could carry. A second one, half a round trip later, doubles the rate and makes nothing older, as long as the link has
-the time for it. On a full link it would only queue behind the first, and each picture would come later.
+With one query there is one frame per round trip: where that is longer than the frame interval, pictures are left out
+that the link could carry. A second one, half a round trip later, doubles the rate and makes nothing older, as long as
+the link has the time for it. On a full link it would only queue behind the first, and each picture would come later.
 """
 
 # The round trip has to be so much longer than the frame interval that a second query finds another frame.

@@ -1,8 +1,8 @@
 """Credentials: what this machine shows of itself, whom it believes, and what others may.
 
-All of it is judged before anything is opened, because Zenoh says little: a key that does not fit its certificate is a machine that
-nobody can reach, and of two users with one name the last one counts. Secrets are only in files; what is in them is
-in no message.
+All of it is judged before anything is opened, because Zenoh says little: a key that does not fit its certificate is a
+machine that nobody can reach, and of two users with one name the last one counts. Secrets are only in files; what is in
+them is in no message.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Interfaces: whether there is a network in which machines can be looked for.
 
-Zenoh looks once, when a session is opened: without an interface that is up and has an IPv4 address (a cable that was just
-plugged in, a machine that has just been switched on) it finds nobody for as long as the session lives.
+Zenoh looks once, when a session is opened: without an interface that is up and has an IPv4 address (a cable that was
+just plugged in, a machine that has just been switched on) it finds nobody for as long as the session lives.
 """
 
 import array

@@ -1,8 +1,9 @@
 """The private network of one server's processes, for `manyeyes serve --workers N`.
 
-Each process listens on a Unix socket in a folder that only its user may enter, and connects to those that began before it:
-number 0 is the capture process, 1 to N are the workers. Nothing is scouted for and nothing passed on, so no other
-machine, and no other user, takes part. Unlike between machines shared memory is on: a frame is written once, whoever reads it.
+Each process listens on a Unix socket in a folder that only its user may enter, and connects to those that began before
+it: number 0 is the capture process, 1 to N are the workers. Nothing is scouted for and nothing passed on, so no other
+machine, and no other user, takes part. Unlike between machines shared memory is on: a frame is written once, whoever
+reads it.
 """
 
 import asyncio

@@ -6,18 +6,19 @@ event loop by `call_soon_threadsafe`.
 
 The settings that are not Zenoh's own, and why:
 
-- `so_sndbuf` 64 KB: the kernel grows no queue of its own. Over 2 Mbit/s 14 KB frames are 0.07 s old with it, as with
-  16 KB; but below loopback's segment size (64 KB) each write waits for a delayed acknowledgement, and 150 KB take 60 ms.
+- `so_sndbuf` 64 KB: the kernel grows no queue of its own. Over 2 Mbit/s 14 KB frames are 0.07 s old with it, as with 16
+  KB; but below loopback's segment size (64 KB) each write waits for a delayed acknowledgement, and 150 KB take 60 ms.
 - shared memory off: what is measured over a link is what went over the link.
 - 5 s for a handshake: closing waits for one that is under way, and a machine that is frozen would make it 10 s.
 - messages of 32 MB at most: a larger one is dropped whole by Zenoh, and the link stays.
 - with endpoints given: exactly these; no scouting, no gossip. Without: scouting, and only who publishes listens.
 - a link on which nothing comes for 3 s is given up, not after ten: what a machine has announced that froze or lost its
-  cable goes with it, and when the cable is back a new connection is quicker than TCP's own next try, which comes later and later.
-  For the same reason no try to connect lasts longer.
+  cable goes with it, and when the cable is back a new connection is quicker than TCP's own next try, which comes later
+  and later. For the same reason no try to connect lasts longer.
 - where a plain Zenoh router answers we are its client: between its peers it passes nothing on (since Zenoh 1.9).
 - an endpoint that does not answer is tried again every second, not every four. One that answers and refuses is noticed
-  (`refusal.py`); only when we begin it is the end of the program, for later it may be a mistake that somebody is about to put right.
+  (`refusal.py`); only when we begin it is the end of the program, for later it may be a mistake that somebody is about
+  to put right.
 """
 
 import asyncio
@@ -200,7 +201,8 @@ class Network:
     async def refused(self) -> str:
         """Return which endpoint answers and refuses us, and why; "" if none does.
 
-        Takes no time where all links are there at once, a second where nobody is there, and some where somebody is silent.
+        Takes no time where all links are there at once, a second where nobody is there, and some where somebody is
+        silent.
         """
         if not self._listen:
             for _ in range(LINK_TRIES):

@@ -79,7 +79,8 @@ class Node:
     def add(self, camera: Camera) -> None:
         """Have a camera that is viewed from elsewhere ask through this node's session; before it is started.
 
-        It is not published: a camera that was discovered would be found by others under one more name, and theirs by us.
+        It is not published: a camera that was discovered would be found by others under one more name, and theirs by
+        us.
         """
         if camera.capture is not None and isinstance(camera.capture.source, RelaySource):
             camera.capture.source.network = self._network

@@ -1,8 +1,8 @@
 """Publisher: answers for the cameras of this process, and announces them.
 
 A camera's name belongs to whoever has it. A token (see tokens.py) says that somebody answers for it, and goes when he
-does. Where two machines have cameras of one name, the one that began first (by its own clock) answers, and the other one
-waits, says so, and takes over when the first is gone.
+does. Where two machines have cameras of one name, the one that began first (by its own clock) answers, and the other
+one waits, says so, and takes over when the first is gone.
 """
 
 import asyncio

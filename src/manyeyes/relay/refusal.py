@@ -1,9 +1,9 @@
 """Refusal: why an endpoint answers and lets us not in.
 
-Zenoh's peers go on trying for ever and say nothing, whether nobody is there or the password is wrong. So an endpoint that no link leads
-to is asked by hand: does it take a TCP connection, is its certificate good, does it find ours good, does a
-session of its own get through? Only a clear "no" of somebody who is there counts. Nobody there, a name that is unknown, no answer in time: that may
-all be different in a minute.
+Zenoh's peers go on trying for ever and say nothing, whether nobody is there or the password is wrong. So an endpoint
+that no link leads to is asked by hand: does it take a TCP connection, is its certificate good, does it find ours good,
+does a session of its own get through? Only a clear "no" of somebody who is there counts. Nobody there, a name that is
+unknown, no answer in time: that may all be different in a minute.
 """
 
 import contextlib
@@ -117,8 +117,8 @@ def _tls_refusal(endpoint: str, credentials: Credentials, verdict_s: float) -> s
     Args:
         endpoint: Where.
         credentials: Ours.
-        verdict_s: How long to wait for what is thought of our certificate: in TLS 1.3 that comes after the handshake, and
-            where all is well nothing does, for Zenoh waits for us to begin.
+        verdict_s: How long to wait for what is thought of our certificate: in TLS 1.3 that comes after the handshake,
+            and where all is well nothing does, for Zenoh waits for us to begin.
     """
     try:
         context = ssl.create_default_context(cafile=credentials.ca)

@@ -1,8 +1,8 @@
 """Replies: what goes to those who ask, a few at a time to each of them.
 
-A reply over a link that is full takes a thread until there is room, 5 s at most. Who asks for many cameras over such a link would
-have all the threads, and everybody else's pictures would wait for them. So each asker has its own row, and few threads
-serve one row. Nothing grows old in it: a frame's reply takes what is the newest when its turn comes.
+A reply over a link that is full takes a thread until there is room, 5 s at most. Who asks for many cameras over such a
+link would have all the threads, and everybody else's pictures would wait for them. So each asker has its own row, and
+few threads serve one row. Nothing grows old in it: a frame's reply takes what is the newest when its turn comes.
 """
 
 import threading

@@ -1,7 +1,8 @@
 """Router: passes cameras on: it pulls each of them once, and answers everybody under the camera's own key.
 
-What it announces is the way to the camera with itself at the end, so nobody is led in circles and who looks can choose the
-longest one. It answers for a camera only as long as there is a way. Nothing passes a router but what it answers itself.
+What it announces is the way to the camera with itself at the end, so nobody is led in circles and who looks can choose
+the longest one. It answers for a camera only as long as there is a way. Nothing passes a router but what it answers
+itself.
 """
 
 import asyncio

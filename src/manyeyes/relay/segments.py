@@ -1,8 +1,8 @@
 """Segments: what Zenoh leaves behind in /dev/shm, and how it is taken away.
 
-Zenoh 1.10 never removes the segment that describes its buffers (1.3 MB), and none at all of a process that was killed, until
-some other process that uses Zenoh begins. Each segment's file is locked (flock) by all who use it: one that can be
-locked alone is nobody's any more. That is how Zenoh itself tells.
+Zenoh 1.10 never removes the segment that describes its buffers (1.3 MB), and none at all of a process that was killed,
+until some other process that uses Zenoh begins. Each segment's file is locked (flock) by all who use it: one that can
+be locked alone is nobody's any more. That is how Zenoh itself tells.
 """
 
 import contextlib
@@ -39,8 +39,8 @@ def sweep() -> int:
 def empty(least_bytes: int) -> None:
     """Give back the memory of the segments of this size that this process has read from, when their maker has ended.
 
-    Zenoh 1.10 keeps whatever it has read from mapped for ever. What stays after this of each run of the capture process is
-    an empty mapping, two descriptors, and what describes the buffers (1.3 MB), which Zenoh may still look at.
+    Zenoh 1.10 keeps whatever it has read from mapped for ever. What stays after this of each run of the capture process
+    is an empty mapping, two descriptors, and what describes the buffers (1.3 MB), which Zenoh may still look at.
     """
     libc = ctypes.CDLL(None)
     for path, number in _own():

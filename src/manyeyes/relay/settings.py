@@ -1,8 +1,8 @@
 """Settings across machines: what `/config` shows and changes of another machine's camera.
 
-A query of kind `config` without a payload shows, one with a JSON object changes all that it says or nothing. The answer is
-what `/config` of the camera's own machine answers; a refusal is JSON as there, with the HTTP status that it has there. Whether
-a machine answers at all, its operator says by --allow-config.
+A query of kind `config` without a payload shows, one with a JSON object changes all that it says or nothing. The answer
+is what `/config` of the camera's own machine answers; a refusal is JSON as there, with the HTTP status that it has
+there. Whether a machine answers at all, its operator says by --allow-config.
 """
 
 import json

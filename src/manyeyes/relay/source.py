@@ -1,8 +1,9 @@
 """The source for a camera of another machine: `zenoh:manyeyes/SITE/CAMERA`.
 
-One query is outstanding at any time: "newer than the frame that I have"; two where the link is long (beside.py). The next
-one leaves when an answer has arrived, whatever becomes of the frame, so the picture here is as new as the link allows; one that is not taken before
-the next comes is replaced and counted. Which machine is asked, route.py says; without a token anybody is.
+One query is outstanding at any time: "newer than the frame that I have"; two where the link is long (beside.py). The
+next one leaves when an answer has arrived, whatever becomes of the frame, so the picture here is as new as the link
+allows; one that is not taken before the next comes is replaced and counted. Which machine is asked, route.py says;
+without a token anybody is.
 
 - JPEGs are passed through. `wall_us` stays what the camera's machine said. `capture_us`, from which ages are told
   here, is the time of arrival less the age at sending and the time on the way: no clock of another machine is

@@ -1,10 +1,11 @@
 """Tokens: who answers for which camera, and by which way, read from the names that liveliness tokens have.
 
-A token is `manyeyes/SITE/CAMERA/alive/PATH`. PATH is `EPOCH-SESSION[-SESSION...]`: when the machine with the camera began,
-its session, then the session of each router that passes the camera on, nearest to the camera first. The last one is
-the one that answers.
+A token is `manyeyes/SITE/CAMERA/alive/PATH`. PATH is `EPOCH-SESSION[-SESSION...]`: when the machine with the camera
+began, its session, then the session of each router that passes the camera on, nearest to the camera first. The last one
+is the one that answers.
 
-Anybody may announce anything, so all of it is bounded and what breaks the form is refused. No Zenoh and no clock in here.
+Anybody may announce anything, so all of it is bounded and what breaks the form is refused. No Zenoh and no clock in
+here.
 """
 
 import re

@@ -1,6 +1,7 @@
 """Decoded pictures as the planes that a JPEG holds: 4:2:0, full range, BT.601. All that makes them of FFmpeg's frames.
 
-Video that does not name its colour matrix is taken for BT.709 from 720 lines on, as players do. RGB (a screen) has none.
+Video that does not name its colour matrix is taken for BT.709 from 720 lines on, as players do. RGB (a screen) has
+none.
 """
 
 import av.error

@@ -5,7 +5,8 @@ understood besides: `hmirror`, `vflip`, `exposure_us`, `gain_db`, `auto_gain`, `
 Those with values that can't be shown as one number or text (areas, matrices) are left out, and so are those that
 can only be read.
 
-`Controls` has what the driver said last, so that looking and judging needs no device: one that nobody watches is closed.
+`Controls` has what the driver said last, so that looking and judging needs no device: one that nobody watches is
+closed.
 """
 
 import ctypes

@@ -1,10 +1,10 @@
 """The source for a folder of JPEGs: shown in order, again and again, as they are.
 
-Pictures are files with the endings .jpg or .jpeg in any case, sorted as people sort (2 before 10); hidden
-ones, and anything that is not a file, are left alone. The folder is listed anew at each turn, so pictures
-can come and go; they are read up to a second ahead. One that is no whole JPEG is a BadFrame in its own turn and its slot, and the next
-follows; one that went away meanwhile is passed over. Nothing is decoded or scaled: a size can't be set,
-and asking for another than the pictures have is refused.
+Pictures are files with the endings .jpg or .jpeg in any case, sorted as people sort (2 before 10); hidden ones, and
+anything that is not a file, are left alone. The folder is listed anew at each turn, so pictures can come and go; they
+are read up to a second ahead. One that is no whole JPEG is a BadFrame in its own turn and its slot, and the next
+follows; one that went away meanwhile is passed over. Nothing is decoded or scaled: a size can't be set, and asking for
+another than the pictures have is refused.
 """
 
 import os

@@ -13,8 +13,8 @@ both ways, and compares with 128. Numbers stand with the most significant bit fi
     row 1, half of row 2   wall clock in milliseconds since 1970, 48 bits
     the rest               CRC-16 of these 10 bytes: polynomial 0x1021, start 0xFFFF, nothing reflected
 
-The CRC tells the strip from any other picture. Everything is a fraction of the size, so a scaled picture
-decodes too, down to cells of 2 pixels. `decode_pattern` is the reader in Python, `tests/decode_pattern.js` the one for a canvas.
+The CRC tells the strip from any other picture. Everything is a fraction of the size, so a scaled picture decodes too,
+down to cells of 2 pixels. `decode_pattern` is the reader in Python, `tests/decode_pattern.js` the one for a canvas.
 
 **Rendering.** Straight into the planes that the JPEG encoder takes (YU12, full range), on a background made
 once per size: a frame costs the ball, the characters that changed, and the strip, 0.2 ms at 1280x720, so it

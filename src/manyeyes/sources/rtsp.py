@@ -1,6 +1,7 @@
 """The source for cameras that speak RTSP: `rtsp://USER:PASSWORD@HOST/PATH`. Needs PyAV (`manyeyes[video]`).
 
-- H.264 and H.265 are decoded to what a JPEG holds (`_planes.py`); Motion JPEG is passed through. Sound is not asked for.
+- H.264 and H.265 are decoded to what a JPEG holds (`_planes.py`); Motion JPEG is passed through. Sound is not asked
+  for.
 - TCP is the default: over UDP a lost packet smears the picture until the next key picture. `#transport=udp` is
   for those that offer nothing else. Further options behind `#`: `size=WxH` (decoded pictures are scaled).
 - The stream is not analyzed for longer than needed to know its format: from `open()` to the first picture it takes
