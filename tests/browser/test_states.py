@@ -148,6 +148,7 @@ def test_no_room_for_another_viewer(new_tab: NewTab, status: int) -> None:
         tab.page.goto(serving.url)
         tab.wait_text("#notice", "The camera is busy")
         tab.wait_text("#reason", "oo many connections from 192.0.2.1")
+        assert "0 viewers" not in tab.page.inner_text("#notice"), "not they keep this one out"
         judge(tab, "busy")
         tab.page.unroute_all(behavior="ignoreErrors")
         tab.wait_text("#state", "Live")

@@ -32,8 +32,8 @@ MICROPYTHON = sys.implementation.name == "micropython"
 _EPOCH_OFFSET_US = 0 if time.gmtime(0)[0] == 1970 else 946684800 * 1000000
 
 if not MICROPYTHON:
+    import logging
     import threading
-    import traceback
 
     Lock = threading.Lock
 
@@ -42,8 +42,8 @@ if not MICROPYTHON:
         return threading.get_ident()
 
     def report_exception(error: BaseException) -> None:
-        """Print an unexpected error with its traceback to the console: a bug, never a bad camera."""
-        traceback.print_exception(error)
+        """Log an unexpected error with its traceback (a cam prints it): a bug, never a bad camera."""
+        logging.getLogger("manyeyes").error("unexpected %s: %s", type(error).__name__, error, exc_info=error)
 
     async def wait_for_us(coroutine: "Coroutine[Any, Any, Any]", timeout_us: int) -> "Any":
         """Await, but not for longer than this.

@@ -230,7 +230,7 @@ function draw() {
   }
   const [title, text, mood = ''] = said
     || (lost ? [`Camera lost since ${since.toLocaleTimeString()}`, reason]
-      : link === 'busy' ? [`The camera is busy: ${viewers.length} viewer${viewers.length === 1 ? '' : 's'}`, problem, 'warn busy']
+      : link === 'busy' ? [`The camera is busy${['', ': 1 viewer'][viewers.length] ?? `: ${viewers.length} viewers`}`, problem, 'warn busy']
       : link === 'out' ? [access ? 'This link has expired' : 'Signed out', access ? 'ask for a new one' : 'sign in to see the camera', 'warn']
       : link === 'retrying' ? ['Connection lost, retrying', problem, 'warn busy']
       : link === 'gone' ? ['This camera is gone', 'It shows here again by itself when it comes back', 'warn']
