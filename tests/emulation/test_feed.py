@@ -60,7 +60,7 @@ def test_what_nobody_took_is_counted(told):
     assert told.feed.dropped == 3
 
 
-def test_a_callback_that_fails_is_not_called_again(told, capsys):
+def test_a_callback_that_fails_is_not_called_again(told, caplog):
     calls = []
     arrived = threading.Semaphore(0)
 
@@ -76,7 +76,7 @@ def test_a_callback_that_fails_is_not_called_again(told, capsys):
     assert arrived.acquire(timeout=LIMIT_S)
     told.feed.close()
     assert calls == [1]
-    assert "ValueError: mine" in capsys.readouterr().err
+    assert "ValueError: mine" in caplog.text
 
 
 def test_a_source_that_cannot_be_opened():
