@@ -152,7 +152,7 @@ def files() -> dict[str, str]:
 def version() -> str:
     """Return the library's version."""
     text = (ROOT / "src/manyeyes/__init__.py").read_text(encoding="utf-8")
-    return re.search(r'^__version__ = "(.+)"', text, flags=re.MULTILINE)[1]  # type: ignore[index]
+    return re.search(r'^__version__ = "(.+)"', text, flags=re.MULTILINE)[1]  # type: ignore[index]  # it is there
 
 
 def package_json(urls: dict[str, str]) -> str:

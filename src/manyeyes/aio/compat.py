@@ -167,9 +167,9 @@ if not MICROPYTHON:
             await asyncio.sleep(max(0, duration_us) / 1000000)
 
 else:
-    # Type checkers know CPython's modules, and look at both halves: hence each "ignore" from here on.
+    # Type checkers know CPython's modules, and look at both halves.
 
-    class Lock:  # type: ignore[no-redef]
+    class Lock:  # type: ignore[no-redef]  # the first half has one, too
         """A lock where there is one thread: always free."""
 
         def __enter__(self) -> None:
@@ -182,12 +182,12 @@ else:
         return 0
 
     def report_exception(error: BaseException) -> None:
-        sys.print_exception(error, sys.stderr)  # type: ignore[attr-defined]
+        sys.print_exception(error, sys.stderr)  # type: ignore[attr-defined]  # MicroPython's
 
     async def wait_for_us(coroutine: "Coroutine[Any, Any, Any]", timeout_us: int) -> "Any":
-        return await asyncio.wait_for_ms(coroutine, (timeout_us + 999) // 1000)  # type: ignore[attr-defined]
+        return await asyncio.wait_for_ms(coroutine, (timeout_us + 999) // 1000)  # type: ignore[attr-defined]  # MicroPython's
 
-    class Patience:  # type: ignore[no-redef]
+    class Patience:  # type: ignore[no-redef]  # the first half has one, too
         async def wait(self, coroutine: "Coroutine[Any, Any, Any]", timeout_us: int) -> "Any":
             return await wait_for_us(coroutine, timeout_us)
 
@@ -201,22 +201,22 @@ else:
         except (asyncio.CancelledError, Exception):  # noqa: BLE001  # however it ended, it has
             pass
 
-    ThreadSafeFlag = asyncio.ThreadSafeFlag  # type: ignore[attr-defined,misc]
+    ThreadSafeFlag = asyncio.ThreadSafeFlag  # type: ignore[attr-defined,misc]  # MicroPython's
 
-    class SystemClock:  # type: ignore[no-redef]
+    class SystemClock:  # type: ignore[no-redef]  # the first half has one, too
         def __init__(self) -> None:
-            self._ticks_us = time.ticks_us()  # type: ignore[attr-defined]
-            self._ticks_ms = time.ticks_ms()  # type: ignore[attr-defined]
+            self._ticks_us = time.ticks_us()  # type: ignore[attr-defined]  # MicroPython's
+            self._ticks_ms = time.ticks_ms()  # type: ignore[attr-defined]  # MicroPython's
             self._elapsed_us = 1  # 0 means "not known" in a frame
 
         def now_us(self) -> int:
             # Ticks wrap at 2**30 and their differences are good for half of that: 9 minutes of ticks_us, which
             # a cam that nobody watches sleeps through, 6 days of ticks_ms. After more the clock stands, but
             # never goes back.
-            ticks_us, ticks_ms = time.ticks_us(), time.ticks_ms()  # type: ignore[attr-defined]
-            elapsed_ms = time.ticks_diff(ticks_ms, self._ticks_ms)  # type: ignore[attr-defined]
+            ticks_us, ticks_ms = time.ticks_us(), time.ticks_ms()  # type: ignore[attr-defined]  # MicroPython's
+            elapsed_ms = time.ticks_diff(ticks_ms, self._ticks_ms)  # type: ignore[attr-defined]  # MicroPython's
             if 0 <= elapsed_ms < 500000:
-                self._elapsed_us += max(0, time.ticks_diff(ticks_us, self._ticks_us))  # type: ignore[attr-defined]
+                self._elapsed_us += max(0, time.ticks_diff(ticks_us, self._ticks_us))  # type: ignore[attr-defined]  # MicroPython's
             else:
                 self._elapsed_us += max(0, elapsed_ms) * 1000
             self._ticks_us, self._ticks_ms = ticks_us, ticks_ms
@@ -226,7 +226,7 @@ else:
             return time.time_ns() // 1000 + _EPOCH_OFFSET_US
 
         async def sleep_us(self, duration_us: int) -> None:
-            await asyncio.sleep_ms(max(0, duration_us + 999) // 1000)  # type: ignore[attr-defined]
+            await asyncio.sleep_ms(max(0, duration_us + 999) // 1000)  # type: ignore[attr-defined]  # MicroPython's
 
 
 CLOCK = SystemClock()

@@ -180,7 +180,7 @@ class Hub:
             id: The viewer's name for itself, shown in `/status`.
             peer: The viewer's address, shown in `/status`.
             listed: False for a snapshot: it is not shown as a viewer, and a limit on the rate does not hold its frame
-            back.
+                back.
         """
         return Subscription(self, ViewerStats(self.clock.now_us(), id, peer), listed)
 

@@ -230,8 +230,7 @@ class ViewerGroup:
 
     def _continue(self, viewer: Viewer) -> None:
         """Send to a viewer whose socket is writable: the rest of its frame, or else the one that waits."""
-        # A busy viewer has the one or the other, which the types do not say.
-        frame: Frame = viewer.box.take() if viewer.rest is None else viewer.frame  # type: ignore[assignment]
+        frame: Frame = viewer.box.take() if viewer.rest is None else viewer.frame  # type: ignore[assignment]  # busy: it has one of them
         view = frame.part.view(viewer.lane.framing) if viewer.rest is None else viewer.rest
         try:
             sent_bytes = viewer.sock.send(view, socket.MSG_EOR)

@@ -40,7 +40,7 @@ class Report:
         age_ms: Of frames with a usable X-Timestamp, put right by `clock_offset_ms`.
         age_growth_ms: How much older frames were in the last third of the time than in the first.
         clock_offset_ms: What was added to this machine's clock to get the server's; 0: they agree as far as can be
-        told.
+            told.
         busy: The share of the time in which this program had no time to wait: near 1.0 it measures itself.
         defects: How often each was seen, by name.
         examples: The words for the first of a defect, where there are any.

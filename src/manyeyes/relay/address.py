@@ -131,7 +131,7 @@ def refuse_strangers(
 
     Raises:
         ConfigError: If other machines can reach a camera, or add one, by these settings, and need no credentials for
-        it.
+            it.
     """
     why = ""
     beyond = [one for one in listen if not is_loopback(one) and not credentials.guards(one, "listen")]

@@ -36,7 +36,7 @@ def _parse_even_size(text: object) -> Size:
 def open_url(request: Request) -> "VideoSource":
     """Return the source for a video file, with the options `fps` and `size`."""
     options = request.options({"size": _parse_even_size, "fps": parse_fps})
-    return VideoSource(request.address, request.shown, clock=request.clock, **options)  # type: ignore[arg-type]
+    return VideoSource(request.address, request.shown, clock=request.clock, **options)  # type: ignore[arg-type]  # as those parsers return
 
 
 class VideoSource(ThreadedSource):
